@@ -1,0 +1,1 @@
+"""Benchmarks: the gateway beside other proxies, and proofs of what it promises under load. See README.md."""

@@ -1,0 +1,94 @@
+"""Where mail goes: over SMTP, or into a maildir when there is no server."""
+
+import os
+import secrets
+import smtplib
+import time
+from collections.abc import Mapping
+from email import message_from_bytes
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Protocol
+
+SMTP_TIMEOUT_SECONDS = 10
+
+
+class MailError(Exception):
+    """The mail could not be handed over; the text says why and contains no address."""
+
+
+class Mailer(Protocol):
+    """Hands one message (RFC 5322 bytes) over for good, or raises `MailError`."""
+
+    def send(self, message: bytes) -> None: ...
+
+
+class SmtpMailer:
+    """One SMTP conversation a message."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+
+    def send(self, message: bytes) -> None:
+        try:
+            with smtplib.SMTP(self._host, self._port, timeout=SMTP_TIMEOUT_SECONDS) as client:
+                client.send_message(message_from_bytes(message))
+        except (OSError, smtplib.SMTPException) as error:
+            raise MailError(f"mail server {self._host}:{self._port}: {type(error).__name__}") from error
+
+
+class MaildirMailer:
+    """Delivery as maildir(5) has it: written and synced under tmp/, then renamed into new/."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def send(self, message: bytes) -> None:
+        name = f"{time.time_ns()}.{os.getpid()}_{secrets.token_hex(4)}.users"
+        temporary = self._folder / "tmp" / name
+        try:
+            for folder in ("tmp", "new", "cur"):
+                (self._folder / folder).mkdir(parents=True, exist_ok=True)
+            with temporary.open("xb") as file:
+                file.write(message)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.rename(self._folder / "new" / name)
+            _sync_folder(self._folder / "new")
+        except OSError as error:
+            raise MailError(f"maildir: {type(error).__name__}") from error
+
+
+def mailer_from_environment(environment: Mapping[str, str], data: Path) -> Mailer:
+    """Return what `SMTP_HOST` and `SMTP_PORT` (default 25) ask for; ValueError names a bad port."""
+    host, port = environment.get("SMTP_HOST"), environment.get("SMTP_PORT", "25")
+    if not host:
+        return MaildirMailer(data / "mail")
+    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise ValueError(f"environment variable SMTP_PORT: {port!r} is not a port from 0 to 65535")
+    return SmtpMailer(host, int(port))
+
+
+def welcome_mail(address: str, name: str) -> EmailMessage:
+    """Compose the greeting of a new user.
+
+    The monolith lists in it what the city buys. Orders belong to somebody else now, so this one only links to
+    the shop.
+    """
+    message = EmailMessage()
+    message["From"] = "shop@mycompany.com"
+    message["To"] = address
+    message["Subject"] = "Welcome to the shop"
+    message.set_content(
+        f"Hello {name},\n\nwelcome! Have a look around: https://mycompany.com/\n\nYour shop\n"
+    )
+    return message
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,88 @@
+"""What the admin port needs of a gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from proxy.config.model import Config, ListenerConfig
+from proxy.config.problem import Problem
+from proxy.observe.live import ReloadState
+from proxy.observe.snapshot import Snapshot
+
+
+class ListenerView(Protocol):
+    """A listener that serves."""
+
+    @property
+    def config(self) -> ListenerConfig: ...
+
+
+class TargetGroupView(Protocol):
+    """A target group that serves."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the group as `models.TargetGroup` has it."""
+        ...
+
+
+class RuntimeView(Protocol):
+    """The table that serves."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def listeners(self) -> Mapping[str, ListenerView]: ...
+
+    @property
+    def groups(self) -> Mapping[str, TargetGroupView]: ...
+
+
+class ReloadResult(Protocol):
+    """How a reload went. `changed` is False when the file says what already serves."""
+
+    @property
+    def ok(self) -> bool: ...
+
+    @property
+    def problems(self) -> Sequence[Problem]: ...
+
+    @property
+    def changed(self) -> bool: ...
+
+
+class GatewayControl(Protocol):
+    """A gateway, seen from its admin port."""
+
+    @property
+    def runtime(self) -> RuntimeView | None:
+        """The table that serves; None before the first one is built."""
+        ...
+
+    @property
+    def reload_state(self) -> ReloadState: ...
+
+    def metrics_snapshot(self) -> Snapshot: ...
+
+    async def reload(self) -> ReloadResult:
+        """Read `routes.yaml` again; on a problem the table before keeps serving."""
+        ...
+
+    def explain(
+        self,
+        listener: str,
+        method: str,
+        target: str,
+        headers: Sequence[tuple[str, str]],
+        source_ip: str,
+    ) -> Mapping[str, Any]:
+        """Return what `strangler explain --json` prints for this request; sends nothing.
+
+        Args:
+            listener: The name of a listener of `runtime`.
+            target: The raw request target.
+            headers: In order, in latin-1.
+            source_ip: The address that `source-ip` conditions see.
+        """
+        ...

@@ -1,0 +1,263 @@
+"""Attributes of load balancer, listener and target group, verbatim as in the ELBv2 API (alb.md 11)."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from proxy.config.model import LoadBalancerAttributes, TargetGroupAttributes
+from proxy.config.records import NO_DEFAULT, Effect, Field, Fields, Record
+from proxy.config.shapes import Boolean, Choice, Fault, Integer, IntegerOrWord, Text, printable
+
+_TEXT = Text("an attribute value", shortest=0, checks=(printable,))
+_COOKIE_SECONDS = Integer(1, 604_800, "seconds")
+
+
+def _later(name: str, shape: Any, default: Any, about: str) -> Field[Any]:
+    return Field(name, shape, about, effect=Effect.LATER, default=default)
+
+
+def _elsewhere(name: str, shape: Any, about: str) -> Field[Any]:
+    return Field(name, shape, about, effect=Effect.NONE)
+
+
+# Load balancer
+
+IDLE_TIMEOUT = Field(
+    "idle_timeout.timeout_seconds",
+    Integer(1, 4000, "seconds"),
+    "How long client or target may be silent.",
+    default=60,
+)
+CLIENT_KEEP_ALIVE = Field(
+    "client_keep_alive.seconds",
+    Integer(60, 604_800, "seconds"),
+    "How long a client connection may live.",
+    default=3600,
+)
+XFF_MODE = Field(
+    "routing.http.xff_header_processing.mode",
+    Choice("append", "preserve", "remove"),
+    "What happens to X-Forwarded-For.",
+    default="append",
+)
+XFF_CLIENT_PORT = Field(
+    "routing.http.xff_client_port.enabled",
+    Boolean(),
+    "Whether X-Forwarded-For has the client's port.",
+    default=False,
+)
+PRESERVE_HOST = Field(
+    "routing.http.preserve_host_header.enabled",
+    Boolean(),
+    "Whether targets get the Host header unchanged.",
+    default=False,
+)
+
+
+def _load_balancer(fields: Fields) -> LoadBalancerAttributes:
+    defaults = LoadBalancerAttributes()
+    return LoadBalancerAttributes(
+        idle_timeout_seconds=fields.get(IDLE_TIMEOUT, defaults.idle_timeout_seconds),
+        client_keep_alive_seconds=fields.get(CLIENT_KEEP_ALIVE, defaults.client_keep_alive_seconds),
+        xff_header_processing_mode=cast(Any, fields.get(XFF_MODE, defaults.xff_header_processing_mode)),
+        xff_client_port=fields.get(XFF_CLIENT_PORT, defaults.xff_client_port),
+        preserve_host_header=fields.get(PRESERVE_HOST, defaults.preserve_host_header),
+    )
+
+
+def _logs(kind: str) -> tuple[Field[Any], ...]:
+    return (
+        _elsewhere(f"{kind}.s3.enabled", Boolean(), "Logs to S3."),
+        _elsewhere(f"{kind}.s3.bucket", _TEXT, "The bucket."),
+        _elsewhere(f"{kind}.s3.prefix", _TEXT, "The prefix in the bucket."),
+    )
+
+
+LOAD_BALANCER_ATTRIBUTES: Record[LoadBalancerAttributes] = Record(
+    "load balancer attributes",
+    (
+        IDLE_TIMEOUT,
+        CLIENT_KEEP_ALIVE,
+        XFF_MODE,
+        XFF_CLIENT_PORT,
+        PRESERVE_HOST,
+        _later(
+            "routing.http.desync_mitigation_mode",
+            Choice("monitor", "defensive", "strictest"),
+            "defensive",
+            "What happens to requests that others may read differently.",
+        ),
+        _later(
+            "routing.http.drop_invalid_header_fields.enabled",
+            Boolean(),
+            False,
+            "Whether headers with other than letters, digits and - in their name are dropped.",
+        ),
+        _later(
+            "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
+            Boolean(),
+            False,
+            "Whether targets learn TLS version and cipher.",
+        ),
+        _later("routing.http2.enabled", Boolean(), True, "Whether clients may speak HTTP/2."),
+        _elsewhere("waf.fail_open.enabled", Boolean(), "What happens when WAF is out of reach."),
+        _elsewhere("zonal_shift.config.enabled", Boolean(), "Zonal shift."),
+        _elsewhere("ipv6.deny_all_igw_traffic", Boolean(), "Internet gateway traffic."),
+        _elsewhere("deletion_protection.enabled", Boolean(), "Deletion protection."),
+        _elsewhere("load_balancing.cross_zone.enabled", Boolean(), "Cross-zone load balancing."),
+        *_logs("access_logs"),
+        *_logs("connection_logs"),
+        *_logs("health_check_logs"),
+    ),
+    _load_balancer,
+)
+
+# Listener
+
+_MTLS_HEADERS = ("serial_number", "issuer", "subject", "validity", "leaf")
+_RESPONSE_HEADERS = (
+    "strict_transport_security",
+    "access_control_allow_origin",
+    "access_control_allow_methods",
+    "access_control_allow_headers",
+    "access_control_allow_credentials",
+    "access_control_expose_headers",
+    "access_control_max_age",
+    "content_security_policy",
+    "x_content_type_options",
+    "x_frame_options",
+)
+
+LISTENER_ATTRIBUTES: Record[bool] = Record(
+    "listener attributes",
+    (
+        _later("routing.http.response.server.enabled", Boolean(), True, "Whether there is a Server header."),
+        *(
+            _later(
+                f"routing.http.response.{header}.header_value",
+                _TEXT,
+                NO_DEFAULT,
+                f"The value of {header.replace('_', '-')} in responses.",
+            )
+            for header in _RESPONSE_HEADERS
+        ),
+        *(
+            _later(
+                f"routing.http.request.x_amzn_mtls_clientcert{suffix}.header_name",
+                _TEXT,
+                NO_DEFAULT,
+                "Another name for this header towards targets.",
+            )
+            for suffix in ("", *(f"_{part}" for part in _MTLS_HEADERS))
+        ),
+        *(
+            _later(
+                f"routing.http.request.x_amzn_tls_{part}.header_name",
+                _TEXT,
+                NO_DEFAULT,
+                "Another name for this header towards targets.",
+            )
+            for part in ("version", "cipher_suite")
+        ),
+    ),
+    lambda fields: True,
+)
+
+# Target group
+
+
+def _slow_start(seconds: int, place: Any, report: Any) -> int | None:
+    if 0 < seconds < 30:
+        report.error("out-of-range", place, f"{seconds} is neither 0 (off) nor 30 to 900 seconds")
+        return None
+    return seconds
+
+
+def _own_cookie(text: str) -> Fault | None:
+    if not text.upper().startswith("AWSALB"):
+        return None
+    return Fault("invalid-value", "begins with AWSALB, which is the load balancer's own")
+
+
+DEREGISTRATION_DELAY = Field(
+    "deregistration_delay.timeout_seconds",
+    Integer(0, 3600, "seconds"),
+    "How long a target that leaves may finish its requests.",
+    default=300,
+)
+_UNHEALTHY_ROUTING = "target_group_health.unhealthy_state_routing.minimum_healthy_targets"
+_DNS_FAILOVER = "target_group_health.dns_failover.minimum_healthy_targets"
+
+
+def _target_group(fields: Fields) -> TargetGroupAttributes:
+    defaults = TargetGroupAttributes()
+    return TargetGroupAttributes(fields.get(DEREGISTRATION_DELAY, defaults.deregistration_delay_seconds))
+
+
+TARGET_GROUP_ATTRIBUTES: Record[TargetGroupAttributes] = Record(
+    "target group attributes",
+    (
+        DEREGISTRATION_DELAY,
+        _later(
+            "load_balancing.algorithm.type",
+            Choice("round_robin", "least_outstanding_requests", "weighted_random"),
+            "round_robin",
+            "How a target is chosen.",
+        ),
+        _later(
+            "load_balancing.algorithm.anomaly_mitigation",
+            Choice("off", "on"),
+            "off",
+            "Whether anomalous targets get less; with weighted_random only.",
+        ),
+        _later(
+            "slow_start.duration_seconds",
+            Integer(0, 900, "seconds").then(_slow_start),
+            0,
+            "How long a new target's share grows: 0 for off, or 30 to 900.",
+        ),
+        _later("stickiness.enabled", Boolean(), False, "Whether a client keeps its target."),
+        _later("stickiness.type", Choice("lb_cookie", "app_cookie"), "lb_cookie", "Whose cookie it is."),
+        _later(
+            "stickiness.lb_cookie.duration_seconds",
+            _COOKIE_SECONDS,
+            86_400,
+            "How long a client keeps its target.",
+        ),
+        _later(
+            "stickiness.app_cookie.duration_seconds",
+            _COOKIE_SECONDS,
+            86_400,
+            "How long a client keeps its target.",
+        ),
+        _later(
+            "stickiness.app_cookie.cookie_name",
+            Text("a cookie name", longest=256, checks=(printable, _own_cookie)),
+            NO_DEFAULT,
+            "The application's cookie.",
+        ),
+        _later(
+            f"{_UNHEALTHY_ROUTING}.count",
+            Integer(1, 1000),
+            1,
+            "With fewer healthy targets all targets get requests.",
+        ),
+        _later(
+            f"{_UNHEALTHY_ROUTING}.percentage",
+            IntegerOrWord(Integer(1, 100), "off"),
+            "off",
+            "With a smaller part healthy all targets get requests.",
+        ),
+        _later(
+            "lambda.multi_value_headers.enabled", Boolean(), False, "Lists of header values in lambda events."
+        ),
+        _elsewhere(
+            "load_balancing.cross_zone.enabled",
+            Choice("true", "false", "use_load_balancer_configuration"),
+            "Cross-zone load balancing.",
+        ),
+        _elsewhere(f"{_DNS_FAILOVER}.count", IntegerOrWord(Integer(1, 1000), "off"), "DNS failover."),
+        _elsewhere(f"{_DNS_FAILOVER}.percentage", IntegerOrWord(Integer(1, 100), "off"), "DNS failover."),
+    ),
+    _target_group,
+)

@@ -1,0 +1,168 @@
+"""Listeners and their rules (alb.md 1)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+from proxy.config.actions import ACTION_FIELDS, DEFAULT_ACTION, TRANSFORMS, action_of
+from proxy.config.attributes import LISTENER_ATTRIBUTES
+from proxy.config.conditions import CONDITIONS
+from proxy.config.model import ActionConfig, FixedResponseConfig, ListenerConfig, RuleConfig
+from proxy.config.records import Effect, Field, Fields, ListOf, Record, Unknown
+from proxy.config.shapes import Choice, Fault, Integer, Text
+
+MAX_PRIORITY = 50_000
+
+
+def _no_control(text: str) -> Fault | None:
+    return (
+        None
+        if text.isprintable()
+        else Fault("invalid-character", "contains a character that is not printable")
+    )
+
+
+def _not_default(text: str) -> Fault | None:
+    if text != "default":
+        return None
+    return Fault("reserved-name", "is the name of the default rule; choose another")
+
+
+# Rules
+
+RULE_NAME = Field(
+    "name",
+    Text("a rule name", longest=128, checks=(_no_control, _not_default)),
+    "Unique in the listener; default rule-<priority>.",
+)
+PRIORITY = Field(
+    "priority",
+    Integer(1, MAX_PRIORITY),
+    "1 to 50000, unique in the listener; the lowest that matches wins.",
+    required=True,
+)
+RULE_CONDITIONS = Field(
+    "conditions", CONDITIONS, "All must hold; of the values in one condition any.", required=True
+)
+MIGRATION = Field(
+    "migration",
+    Unknown("a mapping of settings that the load balancer does not have"),
+    "What the load balancer does not have.",
+    effect=Effect.LATER,
+    default=False,
+)
+
+
+def _rule(fields: Fields) -> RuleConfig:
+    priority = fields.get(PRIORITY, 0)
+    # Without a priority the path stands in, so that two such rules do not seem to share a name.
+    name = fields.get(RULE_NAME, f"rule-{priority}" if priority else fields.place.path)
+    return RuleConfig(name, priority, fields.get(RULE_CONDITIONS, ()), action_of(fields), fields.place)
+
+
+RULE: Record[RuleConfig] = Record(
+    "a rule", (RULE_NAME, PRIORITY, RULE_CONDITIONS, *ACTION_FIELDS, TRANSFORMS, MIGRATION), _rule
+)
+
+# Certificates
+
+_FILE = Text("a file path", longest=4096)
+_CERTIFICATE = Record(
+    "a certificate",
+    (
+        Field("certificate_file", _FILE, "PEM, relative to this file.", required=True),
+        Field("private_key_file", _FILE, "PEM, relative to this file.", required=True),
+    ),
+    lambda fields: True,
+)
+CERTIFICATES = Field(
+    "certificates",
+    ListOf(_CERTIFICATE, "a list of certificates", shortest=1),
+    "The first is the default, the others are chosen by SNI.",
+    effect=Effect.LATER,
+)
+SSL_POLICY = Field("ssl_policy", Text("an SSL policy"), "TLS versions and ciphers.", effect=Effect.LATER)
+_MUTUAL_MODE = Field(
+    "mode", Choice("off", "passthrough", "verify"), "off, passthrough or verify.", required=True
+)
+_TRUST_STORE = Field("trust_store_file", _FILE, "PEM, relative to this file; for verify.")
+
+
+def _mutual(fields: Fields) -> str | None:
+    mode = fields.find(_MUTUAL_MODE)
+    if mode == "verify" and not fields.has(_TRUST_STORE):
+        fields.report.error("missing-key", fields.place, "trust_store_file is missing: mode verify needs it")
+    return mode
+
+
+MUTUAL = Field(
+    "mutual_authentication",
+    Record("mutual authentication", (_MUTUAL_MODE, _TRUST_STORE), _mutual),
+    "Client certificates.",
+    effect=Effect.LATER,
+    default="off",
+)
+
+# Listener
+
+LISTENER_NAME = Field(
+    "name",
+    Text("a listener name", longest=128, checks=(_no_control,)),
+    "Unique; default <protocol>-<port>.",
+)
+LISTENER_PORT = Field("port", Integer(1, 65535), "Where it listens; unique.", required=True)
+LISTENER_PROTOCOL = Field(
+    "protocol", Choice("HTTP", "HTTPS"), "HTTP or HTTPS.", effect=Effect.LATER, default="HTTP"
+)
+DEFAULT: Field[ActionConfig] = Field(
+    "default",
+    DEFAULT_ACTION,
+    "The action when no rule matches: forward, redirect or fixed-response.",
+    required=True,
+)
+RULES = Field("rules", ListOf(RULE, "a list of rules"), "In any order; priorities decide.")
+ATTRIBUTES = Field("attributes", LISTENER_ATTRIBUTES, "Listener attributes, keys as in the ELBv2 API.")
+
+
+def _listener(fields: Fields) -> ListenerConfig:
+    protocol = cast(Literal["HTTP", "HTTPS"], fields.get(LISTENER_PROTOCOL, "HTTP"))
+    port = fields.get(LISTENER_PORT, 0)
+    if protocol == "HTTPS" and not fields.has(CERTIFICATES):
+        fields.report.error(
+            "missing-key", fields.place, "certificates is missing: an HTTPS listener needs one"
+        )
+    if protocol == "HTTP":
+        only_https: tuple[Field[Any], ...] = (CERTIFICATES, SSL_POLICY)
+        for field in only_https:
+            if fields.has(field) and fields.at(LISTENER_PROTOCOL).path not in fields.report.failed:
+                fields.error("conflicting-keys", field, f"{field.name} is for listeners with protocol: HTTPS")
+    rules = sorted(fields.get(RULES, ()), key=lambda rule: rule.priority)
+    return ListenerConfig(
+        name=fields.get(LISTENER_NAME, f"{protocol}-{port}" if port else fields.place.path),
+        port=port,
+        default=fields.get(DEFAULT, FixedResponseConfig(503)),
+        rules=tuple(rules),
+        protocol=protocol,
+        place=fields.place,
+    )
+
+
+LISTENERS = ListOf(
+    Record(
+        "a listener",
+        (
+            LISTENER_NAME,
+            LISTENER_PORT,
+            LISTENER_PROTOCOL,
+            DEFAULT,
+            RULES,
+            ATTRIBUTES,
+            CERTIFICATES,
+            SSL_POLICY,
+            MUTUAL,
+        ),
+        _listener,
+    ),
+    "a list of listeners",
+    shortest=1,
+)

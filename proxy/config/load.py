@@ -1,0 +1,121 @@
+"""`routes.yaml` into a `Config`, or every reason why not.
+
+    text --tree.compose--> tree with places --table.TABLE--> Config --check.check--> Config
+
+Shapes, ranges and character sets are judged on the way in (`shapes`, `records` and the modules of the
+language), what concerns several records at the end (`check`). Nothing stops at the first problem, except YAML
+that is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from proxy.config.check import check
+from proxy.config.model import Config
+from proxy.config.problem import ConfigError, Place, Problem, Report
+from proxy.config.records import value_place
+from proxy.config.shapes import place_of, quoted, wrong_type
+from proxy.config.table import TABLE
+from proxy.config.tree import MAX_CHARACTERS, Map, Scalar, Sequence, Value, compose, join
+
+MAX_BYTES = MAX_CHARACTERS
+"""Whoever reads a file need not read more than one byte beyond this: `decode` refuses it."""
+
+
+def load(text: str, env: Mapping[str, str], source: str = "routes.yaml") -> Config:
+    """Return what `text` says, its warnings left out; see `load_with_warnings`."""
+    return load_with_warnings(text, env, source)[0]
+
+
+def load_with_warnings(
+    text: str | bytes, env: Mapping[str, str], source: str = "routes.yaml"
+) -> tuple[Config, list[Problem]]:
+    """Return what a table says, and what is doubtful about it.
+
+    Args:
+        text: The whole file; bytes are taken as UTF-8.
+        env: Where `${NAME}` is looked up.
+        source: The file's name, for the error's text only.
+
+    Raises:
+        ConfigError: The table cannot be used. It holds every error, and the warnings, as the file has them.
+    """
+    report = Report()
+    if isinstance(text, bytes):
+        decoded = _decode(text, report)
+    else:
+        decoded = text
+    root = compose(decoded, env, report) if decoded is not None else None
+    config: Config | None = None
+    if isinstance(root, Map):
+        config = TABLE.read(root, "", report)
+    elif root is not None:
+        wrong_type(root, "", report, "a table that begins with version: 1")
+    if config is not None and isinstance(root, Map):
+        report.problems += _across(config, root, report.failed)
+    problems = sorted(report.problems, key=lambda problem: (problem.place.line, problem.place.column))
+    if config is None or any(problem.severity == "error" for problem in problems):
+        raise ConfigError(problems, source)
+    return config, problems
+
+
+def _decode(content: bytes, report: Report) -> str | None:
+    if len(content) > MAX_BYTES:
+        report.error("too-large", Place(1, 1, ""), f"the table is longer than {MAX_BYTES} bytes")
+        return None
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        good = content[: error.start].decode("utf-8")
+        line, column = good.count("\n") + 1, len(good) - (good.rfind("\n") + 1) + 1
+        report.error("encoding", Place(line, column, ""), "this byte is not UTF-8: save the file as UTF-8")
+        return None
+
+
+def _across(config: Config, root: Map, failed: set[str]) -> list[Problem]:
+    """The problems of `check`, each at the very value it speaks of.
+
+    A record that has an error is there with stand-ins, so what `check` says of a failed path is left out, and
+    warnings are only given for a whole table.
+    """
+    index = _index(root)
+    problems: list[Problem] = []
+    for problem in check(config):
+        path = problem.place.path
+        if path in failed or (failed and problem.severity == "warning"):
+            continue
+        place, value = index.get(path, (None, None))
+        if place is None:
+            # `forward: name` has no key of that name: the value itself is the place.
+            parent = path.rpartition(".")[0]
+            place, value = index.get(parent, (problem.place, None))
+            if not isinstance(value, Scalar):
+                place = problem.place
+            elif parent in failed:
+                continue
+        message = problem.message
+        if isinstance(value, Scalar) and value.kind == "environment" and value.text:
+            message = message.replace(repr(value.text), quoted(value.written))
+        problems.append(replace(problem, place=place, message=message))
+    return problems
+
+
+def _index(root: Map) -> dict[str, tuple[Place, Value]]:
+    """Where each path of the tree stands."""
+    index: dict[str, tuple[Place, Value]] = {}
+    waiting: list[tuple[str, Value]] = [("", root)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, Map):
+            for entry in value.entries:
+                child = join(path, entry.key.text)
+                index[child] = (value_place(entry.key, entry.value, child), entry.value)
+                waiting.append((child, entry.value))
+        elif isinstance(value, Sequence):
+            for number, item in enumerate(value.items):
+                child = f"{path}[{number}]"
+                index[child] = (place_of(item, child), item)
+                waiting.append((child, item))
+    return index

@@ -1,0 +1,169 @@
+"""`routes.yaml` as written: frozen records with defaults filled in, within the load balancer's limits.
+
+Nothing here is compiled and nothing changes. `place` says where a record stands in the file, for messages
+about it; two records that differ only in their place are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as attribute
+from typing import Literal
+
+from proxy.config.problem import Place
+
+NOWHERE = Place(1, 1, "")
+
+ConditionField = Literal[
+    "host-header", "path-pattern", "http-request-method", "http-header", "query-string", "source-ip"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPair:
+    """One value of a `query-string` condition; `key` is None when any key may hold `value` (alb.md 2.7)."""
+
+    key: str | None
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionConfig:
+    """One condition. `values` or `regex_values` is filled, never both; `pairs` only for `query-string`."""
+
+    field: ConditionField
+    values: tuple[str, ...] = ()
+    regex_values: tuple[str, ...] = ()
+    header_name: str | None = None
+    pairs: tuple[QueryPair, ...] = ()
+    place: Place = attribute(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardConfig:
+    """`forward`: target group names with their weights, 0 to 999 (alb.md 3.1)."""
+
+    weights: tuple[tuple[str, int], ...]
+    place: Place = attribute(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RedirectConfig:
+    """`redirect` with the load balancer's defaults (alb.md 3.2)."""
+
+    status_code: Literal[301, 302]
+    protocol: str = "#{protocol}"
+    host: str = "#{host}"
+    port: str = "#{port}"
+    path: str = "/#{path}"
+    query: str = "#{query}"
+    place: Place = attribute(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FixedResponseConfig:
+    """`fixed-response` (alb.md 3.3)."""
+
+    status_code: int
+    content_type: str | None = None
+    message_body: str = ""
+    place: Place = attribute(default=NOWHERE, compare=False)
+
+
+ActionConfig = ForwardConfig | RedirectConfig | FixedResponseConfig
+
+
+@dataclass(frozen=True, slots=True)
+class RuleConfig:
+    """One rule: all conditions must hold, then the action is taken (alb.md 1.2)."""
+
+    name: str
+    priority: int
+    conditions: tuple[ConditionConfig, ...]
+    action: ActionConfig
+    place: Place = attribute(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerConfig:
+    """One listener. `rules` are sorted by priority, whatever their order in the file."""
+
+    name: str
+    port: int
+    default: ActionConfig
+    rules: tuple[RuleConfig, ...] = ()
+    protocol: Literal["HTTP", "HTTPS"] = "HTTP"
+    place: Place = attribute(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetConfig:
+    """One entry of `targets`: a host name or address that is resolved to one or several targets."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    place: Place = attribute(default=NOWHERE, compare=False)
+
+    @property
+    def url(self) -> str:
+        """`http://host:port`, an IPv6 address in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheckConfig:
+    """`health_check` of a target group (alb.md 5.7). `matcher` is a set of ranges, both ends included.
+
+    `port` None means the traffic port; `protocol` is that of the target where the file does not say.
+    """
+
+    enabled: bool = True
+    protocol: Literal["HTTP", "HTTPS"] | None = None
+    port: int | None = None
+    path: str = "/"
+    interval_seconds: int = 30
+    timeout_seconds: int = 5
+    healthy_threshold_count: int = 5
+    unhealthy_threshold_count: int = 2
+    matcher: tuple[tuple[int, int], ...] = ((200, 200),)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetGroupAttributes:
+    """Target group attributes that have an effect so far (alb.md 5)."""
+
+    deregistration_delay_seconds: int = 300
+
+
+@dataclass(frozen=True, slots=True)
+class TargetGroupConfig:
+    """One target group."""
+
+    name: str
+    targets: tuple[TargetConfig, ...]
+    health_check: HealthCheckConfig = HealthCheckConfig()
+    attributes: TargetGroupAttributes = TargetGroupAttributes()
+    place: Place = attribute(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancerAttributes:
+    """Load balancer attributes that have an effect so far (alb.md 11)."""
+
+    idle_timeout_seconds: int = 60
+    client_keep_alive_seconds: int = 3600
+    xff_header_processing_mode: Literal["append", "preserve", "remove"] = "append"
+    xff_client_port: bool = False
+    preserve_host_header: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole table."""
+
+    listeners: tuple[ListenerConfig, ...]
+    target_groups: Mapping[str, TargetGroupConfig]
+    attributes: LoadBalancerAttributes = LoadBalancerAttributes()

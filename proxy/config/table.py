@@ -1,0 +1,41 @@
+"""The whole language of `routes.yaml`, put together: what `load` reads with and `schema` describes."""
+
+from __future__ import annotations
+
+from proxy.config.attributes import LOAD_BALANCER_ATTRIBUTES
+from proxy.config.listeners import LISTENERS
+from proxy.config.model import Config, LoadBalancerAttributes
+from proxy.config.problem import Place, Report
+from proxy.config.records import Field, Fields, Record
+from proxy.config.shapes import Integer
+from proxy.config.target_groups import TARGET_GROUPS
+
+VERSION = 1
+
+
+def _known_version(version: int, place: Place, report: Report) -> int | None:
+    if version == VERSION:
+        return version
+    report.error(
+        "unknown-version", place, f"version {version} is not known; this gateway reads version {VERSION}"
+    )
+    return None
+
+
+_VERSION = Field("version", Integer(1, 999).then(_known_version), f"Always {VERSION}.", required=True)
+_ATTRIBUTES = Field(
+    "attributes", LOAD_BALANCER_ATTRIBUTES, "Load balancer attributes, keys as in the ELBv2 API."
+)
+_LISTENERS = Field("listeners", LISTENERS, "Where clients connect, and the rules there.", required=True)
+_TARGET_GROUPS = Field("target_groups", TARGET_GROUPS, "Where requests go.")
+
+
+def _config(fields: Fields) -> Config:
+    return Config(
+        fields.get(_LISTENERS, ()),
+        fields.get(_TARGET_GROUPS, {}),
+        fields.get(_ATTRIBUTES, LoadBalancerAttributes()),
+    )
+
+
+TABLE: Record[Config] = Record("a table", (_VERSION, _ATTRIBUTES, _LISTENERS, _TARGET_GROUPS), _config)

@@ -1,0 +1,199 @@
+"""The life of a table: read, checked, built, swapped in, and the one before let go. One road for every reload."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from proxy.config.load import Loaded, load
+from proxy.config.model import Config
+from proxy.config.problem import Place, Problem
+from proxy.forward.headers import host_to_target
+from proxy.gateway import Gateway
+from proxy.observe.access_log import AccessLog
+from proxy.observe.live import ReloadState
+from proxy.observe.metrics import Metrics
+from proxy.observe.snapshot import Snapshot
+from proxy.rules.explain import explain
+from proxy.rules.request import RequestView
+from proxy.runtime import Runtime, build
+from proxy.targets.checker import HealthChecker
+from proxy.targets.keeper import TargetKeeper
+from proxy.targets.probe_http import probe_http
+from proxy.targets.resolve import Resolver
+
+logger = logging.getLogger(__name__)
+
+
+class Ports(Protocol):
+    """The open listener ports."""
+
+    async def open(self, port: int) -> None:
+        """Begin to accept on a port; raise OSError if that cannot be."""
+
+    def close(self, port: int) -> None:
+        """Accept no more on a port; its connections live on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadResult:
+    """How a reload went. `changed` is False when the file says what already serves."""
+
+    ok: bool
+    changed: bool
+    problems: Sequence[Problem] = field(default_factory=tuple)
+
+
+class Control:
+    """Owns the gateway and everything that works in the background for it.
+
+    Args:
+        path: The table's file, read again at each reload.
+        config: What it said at the start.
+        problems: Warnings of that first load.
+        ports: Where listeners that a reload adds or removes are opened and closed; None if the doors are opened
+            by somebody else, as when embedded.
+        environment: For `${NAME}` in the table.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: Config,
+        *,
+        problems: Sequence[Problem] = (),
+        access_log: AccessLog | None = None,
+        ports: Ports | None = None,
+        environment: Mapping[str, str] = os.environ,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._path = path
+        self._environment = environment
+        self._clock = clock
+        self._counts = {"success": 1, "failure": 0}
+        self._reloading = asyncio.Lock()
+        self.ports = ports
+        self.metrics = Metrics()
+        self.gateway = Gateway(build(config, self.metrics), self.metrics, access_log=access_log)
+        self.reload_state = ReloadState(True, clock(), dict(self._counts), tuple(problems))
+        self._keeper = TargetKeeper(HealthChecker(probe_http), Resolver())
+
+    @property
+    def runtime(self) -> Runtime:
+        """The table that serves."""
+        return self.gateway.runtime
+
+    async def start(self) -> None:
+        """Resolve the targets' names and begin to check, count and time."""
+        groups = self.runtime.groups.values()
+        self._keeper.start()
+        await self._keeper.prepare(groups)
+        self._keeper.replace(groups)
+        self.gateway.start()
+
+    async def stop(self) -> None:
+        """End all background work."""
+        self.gateway.stop()
+        await self._keeper.stop()
+        if self.gateway.access_log is not None:
+            self.gateway.access_log.close()
+
+    async def reload(self) -> ReloadResult:
+        """Read the file again and put its table in force; on any problem the table before keeps serving."""
+        async with self._reloading:
+            try:
+                text = await asyncio.to_thread(self._path.read_text, encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                problem = Problem("error", "unreadable", Place(1, 1, ""), f"cannot read {self._path}: {error}")
+                return self._refused([problem])
+            loaded = load(text, self._environment, str(self._path))
+            if loaded.config is None:
+                return self._refused(loaded.problems)
+            if loaded.config == self.runtime.config:
+                return self._accepted(loaded, changed=False)
+            problems = await self._swap(loaded.config)
+            return self._refused(problems) if problems else self._accepted(loaded, changed=True)
+
+    async def _swap(self, config: Config) -> list[Problem]:
+        """Build, prepare and put in force; return why not, if not."""
+        before = self.runtime
+        runtime = build(config, self.metrics)
+        await self._keeper.prepare(runtime.groups.values())
+        opened: list[int] = []
+        if self.ports is not None:
+            for listener in config.listeners:
+                if listener.port in before.by_port:
+                    continue
+                try:
+                    await self.ports.open(listener.port)
+                except OSError as error:
+                    for port in opened:
+                        self.ports.close(port)
+                    return [
+                        Problem("error", "port-unavailable", listener.place, f"cannot listen on {listener.port}: {error}")
+                    ]
+                opened.append(listener.port)
+        self.gateway.replace(runtime)
+        self._keeper.replace(runtime.groups.values())
+        if self.ports is not None:
+            for port in before.by_port.keys() - runtime.by_port.keys():
+                self.ports.close(port)
+        return []
+
+    def _accepted(self, loaded: Loaded, *, changed: bool) -> ReloadResult:
+        self._note(True, loaded.problems)
+        logger.info("%s: %s", self._path, "new table in force" if changed else "nothing changed")
+        for problem in loaded.problems:
+            logger.warning("%s:%s", self._path, problem)
+        return ReloadResult(True, changed, tuple(loaded.problems))
+
+    def _refused(self, problems: Sequence[Problem]) -> ReloadResult:
+        self._note(False, problems)
+        for problem in problems:
+            logger.error("%s:%s", self._path, problem)
+        logger.error("%s: the table before keeps serving", self._path)
+        return ReloadResult(False, False, tuple(problems))
+
+    def _note(self, successful: bool, problems: Sequence[Problem]) -> None:
+        self._counts["success" if successful else "failure"] += 1
+        self.reload_state = ReloadState(successful, self._clock(), dict(self._counts), tuple(problems))
+
+    def reopen_logs(self) -> None:
+        """Open log files by their names again, as after a rotation."""
+        if self.gateway.access_log is not None:
+            self.gateway.access_log.reopen()
+
+    def metrics_snapshot(self) -> Snapshot:
+        """Every metric of this process as plain data."""
+        return self.gateway.metrics_snapshot(self.reload_state)
+
+    def explain(
+        self, listener: str, method: str, target: str, headers: Sequence[tuple[str, str]], source_ip: str
+    ) -> dict[str, Any]:
+        """What `strangler explain --json` prints for this request; sends nothing."""
+        return explain_request(self.runtime.config, listener, self.runtime, method, target, headers, source_ip)
+
+
+def explain_request(
+    config: Config,
+    name: str,
+    runtime: Runtime,
+    method: str,
+    target: str,
+    headers: Sequence[tuple[str, str]],
+    source_ip: str,
+) -> dict[str, Any]:
+    """Explain a request to the listener of this name."""
+    listener = runtime.listeners[name]
+    scheme: Literal["http", "https"] = "https" if listener.config.protocol == "HTTPS" else "http"
+    view = RequestView.of(
+        method, target, list(headers), peer=source_ip, scheme=scheme, port=listener.config.port
+    )
+    forwarded_host = host_to_target(view, config.attributes)
+    return explain(listener.config, listener.table, view, forwarded_host=forwarded_host)

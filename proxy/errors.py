@@ -1,0 +1,155 @@
+"""The error tree: whose fault it is, how far the request got, and what the client sees.
+
+    GatewayError
+    +-- ClientError            the client's fault; no target was asked
+    |   +-- BadRequestError        400  malformed or dangerous request
+    |   +-- MethodNotAllowedError  405  TRACE
+    |   +-- RequestTimeoutError    408  the client went silent in the middle of a request
+    |   +-- UriTooLongError        414  the request line is over 16 K
+    |   +-- ClientClosedError      460  the client left before the response (never sent, only recorded)
+    |   +-- TooManyForwardedError  463  more than 30 addresses in X-Forwarded-For
+    |   +-- TransferEncodingError  501  a transfer coding other than chunked or identity
+    |   +-- HttpVersionError       505  a version that is not HTTP/1.x
+    +-- RedirectTooLongError   507  a Location over 8 K
+    +-- NoTargetError          503  the target group has no target to ask
+    +-- TargetError            502  the target failed before its response began
+        +-- TargetConnectError     502  the connection was refused or reset
+        +-- TargetConnectTimeout   504  no connection within 10 s
+        +-- TargetClosedError      502  the target closed or reset with a request outstanding
+        +-- TargetResponseError    502  the response is malformed or its headers are over 32 K
+        +-- TargetTimeoutError     504  no response within the idle timeout
+
+Statuses are those the load balancer gives for the same cause (alb.md 8).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """Why the gateway answers a request itself. `status` is what the client sees, `reason` a bounded label."""
+
+    status: ClassVar[int] = 500
+    reason: ClassVar[str] = "Gateway.InternalError"
+
+
+class ClientError(GatewayError):
+    """The request itself is at fault; no target was asked."""
+
+    status: ClassVar[int] = 400
+    reason: ClassVar[str] = "Client.BadRequest"
+
+
+class BadRequestError(ClientError):
+    """The request is malformed, over a header limit, or dangerous to pass on."""
+
+
+class MethodNotAllowedError(ClientError):
+    """TRACE is answered by the load balancer itself (alb.md 6.5)."""
+
+    status = 405
+    reason = "Client.MethodNotAllowed"
+
+
+class RequestTimeoutError(ClientError):
+    """The client went silent before its request was complete, for the idle timeout (alb.md 6.6)."""
+
+    status = 408
+    reason = "Client.Timeout"
+
+
+class UriTooLongError(ClientError):
+    """The request line is longer than 16 K (alb.md 1.4, 8)."""
+
+    status = 414
+    reason = "Client.UriTooLong"
+
+
+class ClientClosedError(ClientError):
+    """The client closed before the target answered; 460 is recorded and cannot be sent (alb.md 8)."""
+
+    status = 460
+    reason = "Client.Closed"
+
+
+class TooManyForwardedError(ClientError):
+    """X-Forwarded-For already names more than 30 addresses (alb.md 6.1)."""
+
+    status = 463
+    reason = "Client.TooManyForwardedFor"
+
+
+class TransferEncodingError(ClientError):
+    """Transfer-Encoding is neither chunked nor identity (alb.md 6.5)."""
+
+    status = 501
+    reason = "Client.TransferEncoding"
+
+
+class HttpVersionError(ClientError):
+    """The version in the request line is not one of HTTP/1 (alb.md 6.5)."""
+
+    status = 505
+    reason = "Client.HttpVersion"
+
+
+class RedirectTooLongError(GatewayError):
+    """The Location of a redirect came out longer than 8 K (alb.md 3.2)."""
+
+    status = 507
+    reason = "Redirect.TooLong"
+
+
+class NoTargetError(GatewayError):
+    """The target group has no registered target, or every weight of the forward is 0 (alb.md 5.8, 14.6)."""
+
+    status = 503
+    reason = "Target.None"
+
+
+class TargetError(GatewayError):
+    """The chosen target failed before its response began.
+
+    `sent` is False only when no byte of the request can have reached the target. The gateway repeats a
+    request on that ground, or when the method is idempotent and the connection was a reused one.
+    """
+
+    status = 502
+    reason = "Target.Failed"
+
+    def __init__(self, detail: str, *, sent: bool) -> None:
+        super().__init__(detail)
+        self.sent = sent
+
+
+class TargetConnectError(TargetError):
+    """The target refused or reset the connection (alb.md 8: RST or ICMP error while connecting)."""
+
+    reason = "Target.ConnectionRefused"
+
+
+class TargetConnectTimeout(TargetError):
+    """The target did not accept within 10 s (alb.md 6.6)."""
+
+    status = 504
+    reason = "Target.ConnectTimeout"
+
+
+class TargetClosedError(TargetError):
+    """The target closed or reset the connection while the request was outstanding (alb.md 8)."""
+
+    reason = "Target.ConnectionClosed"
+
+
+class TargetResponseError(TargetError):
+    """The target's response is malformed or its headers are over 32 K (alb.md 8)."""
+
+    reason = "Target.MalformedResponse"
+
+
+class TargetTimeoutError(TargetError):
+    """The target sent nothing for the idle timeout (alb.md 6.6)."""
+
+    status = 504
+    reason = "Target.Timeout"

@@ -1,0 +1,506 @@
+"""The life of one request, from its head to its record.
+
+    1  the door has the head                              exchange made
+    2  run: the rules decide                              evaluate, decide
+    3  Reply: answered here                               _reply
+       Route: the group picks a target                    _send
+    4  an idle connection is at hand: sent at once        _dispatch
+       else one is opened, in a task                      _connect
+    5  the rest of the request streams to the target      request_continued
+    6  the response streams to the client                 response_started, response_continued
+    7  exactly one record, however it ended               _finish
+
+Steps 2 to 7 run in the callbacks of the two connections; only opening a connection awaits. A slow side pauses the
+other. This is the one place where an error becomes a response (`_fail`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+from proxy.errors import (
+    BadRequestError,
+    ClientClosedError,
+    ClientError,
+    GatewayError,
+    RequestTimeoutError,
+    TargetClosedError,
+    TargetConnectTimeout,
+    TargetError,
+    TargetTimeoutError,
+)
+from proxy.forward.connection import TargetConnection
+from proxy.forward.headers import ForwardedLines, request_head_to_target, response_block_to_client
+from proxy.forward.pool import Pool
+from proxy.http1.body import ChunkedBody, decode_chunked
+from proxy.http1.head import CHUNKED, ResponseHead
+from proxy.http1.pages import REASONS
+from proxy.listen.client import Client
+from proxy.observe.metrics import RouteSeries
+from proxy.observe.record import RequestRecord
+from proxy.rules.actions import Reply
+from proxy.rules.request import RequestView
+from proxy.runtime import Listener, Runtime
+from proxy.targets.group import TargetGroup
+from proxy.targets.target import Target
+
+if TYPE_CHECKING:
+    from proxy.gateway import Gateway
+
+MAX_REPLAY_BYTES: Final = 64 * 1024
+"""Largest request that is kept to be sent a second time."""
+MAX_ATTEMPTS: Final = 3
+"""Most targets that one request is offered to."""
+IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
+"""Methods that may be repeated after they were sent (RFC 9110 9.2.2)."""
+
+
+class RequestExchange(RequestRecord):
+    """One request and its response; the record of it as well."""
+
+    __slots__ = (
+        "_ambiguous",
+        "_attempts",
+        "_block",
+        "_client",
+        "_client_is_slow",
+        "_connection",
+        "_decoded",
+        "_decoder",
+        "_gateway",
+        "_group",
+        "_informed",
+        "_length",
+        "_listener",
+        "_outgoing",
+        "_paused",
+        "_replay",
+        "_request_complete",
+        "_runtime",
+        "_series",
+        "_started",
+        "_target",
+        "_task",
+        "_tunnel_ends",
+        "_upgrade",
+        "done",
+    )
+
+    view: RequestView
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        client: Client,
+        listener: Listener,
+        runtime: Runtime,
+        view: RequestView,
+        block: bytes,
+        length: int,
+        minor: int,
+        upgrade: bool,
+        ambiguous: bool,
+    ) -> None:
+        # The attributes of the record, set here and not by a further call: this runs once a request.
+        self.started_at = 0.0
+        self.received_at = 0.0
+        self.sent_at = 0.0
+        self.head_at = 0.0
+        self.ended_at = 0.0
+        self.overhead = 0.0
+        self.listener = listener.config.name
+        self.rule = ""
+        self.priority = None
+        self.target_group = ""
+        self.target_id = ""
+        self.view = view
+        self.client = client.peer
+        self.client_port = client.client_port
+        self.method = view.method
+        self.protocol = b"HTTP/1.1" if minor else b"HTTP/1.0"
+        self.status = 0
+        self.target_status = 0
+        self.request_bytes = 0
+        self.response_bytes = 0
+        self.reason = ""
+        self.trace_id = b""
+        self.tunnel = False
+        self.done = False
+        self._gateway = gateway
+        self._client = client
+        self._listener = listener
+        self._runtime = runtime
+        self._block = block
+        self._length = length
+        self._upgrade = upgrade
+        self._ambiguous = ambiguous
+        self._series: RouteSeries | None = None
+        self._group: TargetGroup | None = None
+        self._target: Target | None = None
+        self._connection: TargetConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._outgoing: list[bytes] = []
+        self._replay: bytes | None = None
+        self._attempts = 0
+        self._request_complete = False
+        self._started = False
+        self._informed = False
+        self._paused = False
+        self._client_is_slow = False
+        self._decoder: ChunkedBody | None = None
+        self._decoded: list[bytes] = []
+        self._tunnel_ends = 0
+
+    # From the client
+
+    def run(self, body: bytes, complete: bool) -> None:
+        """Decide and carry out; `body` is what came with the head, framed as on the wire."""
+        self._request_complete = complete
+        self.request_bytes += len(body)
+        listener = self._listener
+        view = self.view
+        try:
+            rule = listener.table.evaluate(view)
+            self.rule = rule.name
+            self.priority = rule.priority
+            route = rule.route
+            if route is None:
+                self._series = listener.series(rule, "")
+                decision = rule.action.decide(view, self._gateway.draw)
+                if isinstance(decision, Reply):
+                    self._answer(decision.status, decision.headers, decision.body)
+                    return
+                route = decision
+            name = route.target_group
+            self.target_group = name
+            self._series = listener.series(rule, name)
+            self._group = self._runtime.groups[name]
+            client = self._client
+            forwarded = client.memo
+            if type(forwarded) is not ForwardedLines or forwarded.attributes is not listener.attributes:
+                forwarded = client.memo = ForwardedLines(
+                    client.peer, client.client_port, view.scheme, view.port, listener.attributes
+                )
+            head, self.trace_id = request_head_to_target(
+                view,
+                self._block,
+                forwarded,
+                upgrade=self._upgrade,
+                chunked=self._length == CHUNKED,
+                ambiguous=self._ambiguous,
+                fallback_host=client.local_host,
+            )
+            self._send(self._group.pick(), head + body if body else head)
+        except GatewayError as error:
+            self._fail(error)
+        now = time.perf_counter()
+        if not self.ended_at:
+            self.overhead += now - self.received_at
+
+    def request_continued(self, body: bytes, complete: bool) -> None:
+        self.request_bytes += len(body)
+        self._request_complete = complete
+        if self._outgoing:
+            self._outgoing.append(body)
+        elif self._connection is not None:
+            self._replay = None
+            self._connection.send_more(body)
+            if complete:
+                self.sent_at = self._client.active_at
+
+    def fail(self, error: ClientError) -> None:
+        self._drop_connection()
+        self._fail(error)
+
+    def timed_out(self, *, request_complete: bool) -> None:
+        """Nothing moved for the idle timeout: whose fault is it (alb.md 6.6)?"""
+        self._drop_connection()
+        if self.tunnel or self._started:
+            error: GatewayError = ClientClosedError("idle") if self._client_is_slow else TargetTimeoutError("idle", sent=True)
+            self._cut(error.reason)
+        elif self._task is not None:
+            self._fail(TargetConnectTimeout("no connection within the idle timeout", sent=False))
+        elif request_complete or self._paused:
+            self._fail(TargetTimeoutError("no response within the idle timeout", sent=True))
+        else:
+            self._fail(RequestTimeoutError("the request did not complete within the idle timeout"))
+
+    def client_lost(self) -> None:
+        """Record 460, or 400 if the request never was complete (alb.md 8); nobody is there to be answered."""
+        if self.done:
+            return
+        if self.tunnel:
+            self._end_tunnel()
+            return
+        self._drop_connection()
+        if not self._started:
+            self.status = ClientClosedError.status if self._request_complete else BadRequestError.status
+        self.reason = ClientClosedError.reason
+        self._finish()
+
+    def client_paused(self) -> None:
+        self._client_is_slow = True
+        if self._connection is not None:
+            self._connection.pause()
+
+    def client_resumed(self) -> None:
+        self._client_is_slow = False
+        if self._connection is not None:
+            self._connection.resume()
+
+    def tunnel_continued(self, data: bytes) -> None:
+        self.request_bytes += len(data)
+        if self._connection is not None:
+            self._connection.send_more(data)
+
+    def tunnel_ended(self) -> None:
+        if self._connection is not None:
+            self._connection.end_tunnel()
+        self._end_of_tunnel()
+
+    # To the target
+
+    def _send(self, target: Target, data: bytes) -> None:
+        """Offer the request to a target: over an idle connection at once, else over a new one."""
+        self._attempts += 1
+        self._target = target
+        target.in_flight += 1
+        target.requests += 1
+        self.target_id = target.id
+        pool = target.pool
+        if type(pool) is not Pool:
+            pool = Pool.of(target)
+        connection = pool.take_idle() if self._attempts == 1 else None
+        if connection is not None:
+            self._dispatch(connection, data)
+            return
+        self._outgoing = [data]
+        if not self._request_complete:
+            self._client.pause()
+        self._task = asyncio.get_running_loop().create_task(self._connect(pool))
+
+    async def _connect(self, pool: Pool) -> None:
+        try:
+            connection = await pool.connect()
+        except TargetError as error:
+            self._task = None
+            self.response_failed(error)
+            return
+        began = time.perf_counter()
+        self._task = None
+        if self.done:
+            pool.release(connection, began)
+            return
+        data = b"".join(self._outgoing)
+        self._outgoing = []
+        self._dispatch(connection, data)
+        self._client.resume()
+        self.overhead += time.perf_counter() - began
+
+    def _dispatch(self, connection: TargetConnection, data: bytes) -> None:
+        self._connection = connection
+        if self._request_complete and len(data) <= MAX_REPLAY_BYTES:
+            self._replay = data
+        else:
+            self._replay = None
+        connection.send(data, self, to_head=self.method == b"HEAD")
+        if self._request_complete:
+            self.sent_at = time.perf_counter()
+
+    def target_paused(self) -> None:
+        self._paused = True
+        self._client.pause()
+
+    def target_resumed(self) -> None:
+        self._paused = False
+        self._client.resume()
+
+    # From the target
+
+    def response_informational(self, head: ResponseHead) -> None:
+        self._informed = True
+        self._client.inform(head.status, head.reason, response_block_to_client(head))
+
+    def response_started(self, head: ResponseHead, length: int, body: bytes, complete: bool, now: float) -> None:
+        client = self._client
+        self._started = True
+        self.head_at = now
+        self.status = self.target_status = status = head.status
+        if not self.sent_at:
+            self.sent_at = now
+        decoded = length == CHUNKED and not client.takes_chunks
+        if decoded:
+            self._decoder = ChunkedBody(self._decoded)
+            body = self._decode(body)
+        if complete:
+            self._release(now)
+        block = response_block_to_client(head, decoded=decoded)
+        client.active_at = now
+        self.response_bytes += client.start(status, head.reason, block, length, body, complete)
+        ended = time.perf_counter()
+        self.overhead += ended - now
+        if complete:
+            self._finish(ended)
+
+    def response_continued(self, body: bytes, complete: bool, now: float) -> None:
+        client = self._client
+        if self._decoder is not None:
+            body = self._decode(body)
+        if complete:
+            self._release(now)
+        client.active_at = now
+        self.response_bytes += client.more(body, complete)
+        ended = time.perf_counter()
+        self.overhead += ended - now
+        if complete:
+            self._finish(ended)
+
+    def _decode(self, body: bytes) -> bytes:
+        assert self._decoder is not None
+        return decode_chunked(self._decoder, self._decoded, body)
+
+    def response_failed(self, error: TargetError) -> None:
+        """Repeat the request where that is safe, else answer for the target."""
+        self._connection = None
+        if self._started:
+            self._cut(error.reason)
+            return
+        target = self._target
+        assert target is not None
+        assert self._group is not None
+        data = self._data_to_repeat(error)
+        if data is not None:
+            target.in_flight -= 1
+            self._target = None
+            try:
+                other = self._group.pick_other(target)
+                # A connection that was kept may just have been too old; a refused one will be refused again.
+                if other is None and error.sent:
+                    other = target
+                if other is not None:
+                    self._outgoing = []
+                    self._send(other, data)
+                    return
+            except GatewayError as failure:
+                self._fail(failure)
+                return
+        self._fail(error)
+
+    def _data_to_repeat(self, error: TargetError) -> bytes | None:
+        """The bytes to send again: all unsent ones, or a whole small idempotent request to which nothing came back."""
+        if self._attempts >= MAX_ATTEMPTS or self._informed or error.status == TargetTimeoutError.status:
+            return None
+        if not error.sent:
+            return b"".join(self._outgoing)
+        if isinstance(error, TargetClosedError) and self.method in IDEMPOTENT and not self._upgrade:
+            return self._replay
+        return None
+
+    def tunnel_opened(self, head: ResponseHead, data: bytes, now: float) -> None:
+        if not self._upgrade:
+            self._drop_connection()
+            self._fail(TargetError("the target switched protocols unasked", sent=True))
+            return
+        self._started = True
+        self.tunnel = True
+        self.head_at = now
+        self.status = self.target_status = 101
+        block = response_block_to_client(head) + b"Connection: Upgrade\r\nUpgrade: " + head.fields.get(b"upgrade", b"websocket") + b"\r\n"
+        self._client.active_at = now
+        self.response_bytes += self._client.tunnel(head.reason, block, data)
+
+    def tunnel_received(self, data: bytes) -> None:
+        self._client.active_at = time.perf_counter()
+        self.response_bytes += self._client.tunnel_send(data)
+
+    def tunnel_closed(self) -> None:
+        if not self.done:
+            self._client.tunnel_end()
+            self._end_of_tunnel()
+
+    def _end_of_tunnel(self) -> None:
+        """A tunnel is over when both sides have ended."""
+        self._tunnel_ends += 1
+        if self._tunnel_ends == 2:
+            self._end_tunnel()
+
+    def _end_tunnel(self) -> None:
+        connection = self._connection
+        self._connection = None
+        if connection is not None:
+            connection.close(flush=True)
+        self._finish()
+
+    # The end
+
+    def _release(self, now: float) -> None:
+        """Give the connection back; if the target answered before it had the whole request, it cannot be used again."""
+        connection = self._connection
+        self._connection = None
+        if connection is None:
+            return
+        if self._client_is_slow:
+            connection.resume()
+        if not self._request_complete or self._ambiguous:
+            connection.keep_alive = False
+        assert self._target is not None
+        pool = self._target.pool
+        if isinstance(pool, Pool):
+            pool.release(connection, now)
+        else:
+            connection.close()
+
+    def _drop_connection(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        connection = self._connection
+        self._connection = None
+        if connection is not None:
+            connection.close()
+
+    def _fail(self, error: GatewayError) -> None:
+        """Answer with the load balancer's own page for this error, or cut what has already begun."""
+        if self.done:
+            return
+        self.reason = error.reason
+        if self._started:
+            self._cut(error.reason)
+            return
+        self._gateway.note(error, self)
+        self._answer(error.status, PAGE_HEADERS, self._gateway.page(error.status))
+
+    def _answer(self, status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes) -> None:
+        self.status = status
+        self._started = True
+        block = self._gateway.answer_block(headers, len(body))
+        sent = b"" if self.method == b"HEAD" else body
+        reason = REASONS.get(status, b"")
+        self.response_bytes += self._client.start(status, reason, block, len(body), sent, True)
+        now = time.perf_counter()
+        if not self._attempts:
+            self.overhead += now - self.received_at
+        self._finish(now)
+
+    def _cut(self, reason: str) -> None:
+        """The response has begun, so an error can only be seen by the connection's end (RFC 9112 8)."""
+        self.reason = reason
+        self._client.cut()
+        self._finish()
+
+    def _finish(self, now: float = 0.0) -> None:
+        if self.done:
+            return
+        self.done = True
+        self.ended_at = now or time.perf_counter()
+        target = self._target
+        if target is not None:
+            target.in_flight -= 1
+            self._target = None
+        self._gateway.record(self, self._series)
+        self._client.finished()
+
+
+PAGE_HEADERS: Final = ((b"Content-Type", b"text/html"),)

@@ -1,0 +1,1 @@
+"""The target's side: connections, one pool a target, and the headers that go each way."""

@@ -1,0 +1,219 @@
+"""What a proxy changes in the headers on the way to a target and back: pure functions (alb.md 6, RFC 9110 7.6).
+
+A header block in which nothing changes is passed on as the bytes that came.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Final
+
+from proxy.config.model import LoadBalancerAttributes
+from proxy.errors import TooManyForwardedError
+from proxy.http1.head import Headers, ResponseHead, join_fields, list_items
+from proxy.rules.request import RequestView, strip_port
+
+MAX_FORWARDED_ADDRESSES: Final = 30
+"""Most addresses in X-Forwarded-For (alb.md 1.4)."""
+MAX_TRACED_HEAD_BYTES: Final = 7 * 1024
+"""From this size of headers on, the trace id is made anew instead of extended (alb.md 6.2)."""
+
+HOP_BY_HOP: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade"})
+"""Fields of one connection (RFC 9110 7.6.1). Transfer-Encoding and Trailer stay: the body's framing is passed on."""
+
+_FROM_GATEWAY: Final = frozenset(
+    {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-port", b"x-amzn-trace-id", b"expect"}
+)
+_CHANGED_TO_TARGET: Final = HOP_BY_HOP | _FROM_GATEWAY
+_NEVER_NAMED_BY_CONNECTION: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
+"""Fields that a Connection header cannot have removed: the message would mean something else without them."""
+
+
+def host_to_target(view: RequestView, attributes: LoadBalancerAttributes) -> bytes:
+    """The Host that a target gets (alb.md 6.3); empty when the request has none."""
+    if attributes.preserve_host_header:
+        return view.header_values(b"host")[0] if b"host" in view.fields else b""
+    if view.target[:1] != b"/" and b"://" in view.target:
+        host_port = view.target.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0].lower()
+    else:
+        host_port = view.host_port
+    host = strip_port(host_port)
+    if view.port in (80, 443) or not host:
+        return host
+    return host_port if host != host_port else b"%s:%d" % (host, view.port)
+
+
+def target_in_origin_form(target: bytes) -> bytes:
+    """The request target as a target gets it: absolute-form becomes origin-form (RFC 9112 3.2.2), no other byte changes."""
+    if target[:1] == b"/" or b"://" not in target:
+        return target
+    rest = target.partition(b"://")[2]
+    for position, byte in enumerate(rest):
+        if byte in b"/?":
+            return rest[position:] if byte == 0x2F else b"/" + rest[position:]
+    return b"/"
+
+
+def forwarded_for(values: list[bytes], peer: str, client_port: int, attributes: LoadBalancerAttributes) -> bytes | None:
+    """The X-Forwarded-For that a target gets, None for none (alb.md 6.1).
+
+    Args:
+        values: The client's own X-Forwarded-For lines, in order; they are joined (alb.md 14.13).
+        peer, client_port: The client's address and port.
+
+    Raises:
+        TooManyForwardedError: More than 30 addresses came.
+    """
+    received = b", ".join(values)
+    if received.count(b",") >= MAX_FORWARDED_ADDRESSES:
+        raise TooManyForwardedError(f"X-Forwarded-For holds more than {MAX_FORWARDED_ADDRESSES} addresses")
+    mode = attributes.xff_header_processing_mode
+    if mode == "remove":
+        return None
+    if mode == "preserve":
+        return received or None
+    address = peer
+    if ":" in peer and (attributes.xff_client_port or received):
+        address = f"[{peer}]"
+    if attributes.xff_client_port:
+        address = f"{address}:{client_port}"
+    own = address.encode()
+    return received + b", " + own if received else own
+
+
+def new_trace_root() -> bytes:
+    """`1-<seconds as 8 hex digits>-<24 hex digits>` (alb.md 6.2)."""
+    return b"1-%08x-%024x" % (int(time.time()), random.getrandbits(96))
+
+
+def trace_id_to_target(received: bytes | None, head_size: int) -> bytes:
+    """The X-Amzn-Trace-Id that a target gets (alb.md 6.2): a new Root, or the received one with a Self in front."""
+    if not received or head_size > MAX_TRACED_HEAD_BYTES:
+        return b"Root=" + new_trace_root()
+    parts = [part for field in received.split(b";") if (part := field.strip())]
+    if not any(part.startswith(b"Root=") for part in parts):
+        return b";".join([b"Root=" + new_trace_root(), *(part for part in parts if not part.startswith(b"Self="))])
+    return b";".join([b"Self=" + new_trace_root(), *(part for part in parts if not part.startswith(b"Self="))])
+
+
+class ForwardedLines:
+    """The X-Forwarded-* lines of a client that sends none itself: the same for its whole connection."""
+
+    __slots__ = ("attributes", "client_port", "constant", "peer", "proto_and_port")
+
+    def __init__(self, peer: str, client_port: int, scheme: str, port: int, attributes: LoadBalancerAttributes) -> None:
+        self.peer = peer
+        self.client_port = client_port
+        self.attributes = attributes
+        self.proto_and_port = b"X-Forwarded-Proto: %s\r\nX-Forwarded-Port: %d\r\n" % (scheme.encode(), port)
+        self.constant = self.lines([])
+
+    def lines(self, values: list[bytes]) -> bytes:
+        """The three lines for a request that came with these X-Forwarded-For values; may raise `TooManyForwardedError`."""
+        forwarded = forwarded_for(values, self.peer, self.client_port, self.attributes)
+        if forwarded is None:
+            return self.proto_and_port
+        return b"X-Forwarded-For: " + forwarded + b"\r\n" + self.proto_and_port
+
+
+def request_head_to_target(
+    view: RequestView,
+    block: bytes,
+    forwarded: ForwardedLines,
+    *,
+    upgrade: bool = False,
+    chunked: bool = False,
+    ambiguous: bool = False,
+    fallback_host: bytes = b"localhost",
+) -> tuple[bytes, bytes]:
+    """The whole head for the target, and the trace id in it.
+
+    Args:
+        view: The request.
+        block: Its header lines as received.
+        forwarded: The X-Forwarded-* lines of this client.
+        upgrade: Whether `Connection: Upgrade` and `Upgrade` go along (a WebSocket handshake).
+        chunked: Whether the body goes as chunks, so that a Content-Length beside it must not (alb.md 6.8).
+        ambiguous: Whether repeated framing headers are to be sent once.
+        fallback_host: What to send when an HTTP/1.0 client sent no Host (alb.md 6.3).
+
+    Raises:
+        TooManyForwardedError: More than 30 addresses in X-Forwarded-For.
+    """
+    fields = view.fields
+    attributes = forwarded.attributes
+    target = view.target
+    host = host_to_target(view, attributes)
+    if target[:1] != b"/":
+        target = target_in_origin_form(target)
+    if (
+        not ambiguous
+        and fields.get(b"host") == host
+        and _CHANGED_TO_TARGET.isdisjoint(fields)
+        and view.target is target
+        and host
+    ):
+        trace_id = b"Root=" + new_trace_root()
+        lines = block + forwarded.constant
+    else:
+        lines = _rewritten(view, host or fallback_host, attributes, upgrade, chunked, ambiguous)
+        lines += forwarded.lines(view.header_values(b"x-forwarded-for"))
+        traced = view.header_values(b"x-amzn-trace-id")
+        trace_id = trace_id_to_target(traced[0] if traced else None, len(block))
+    return (
+        b"%s %s HTTP/1.1\r\n%sX-Amzn-Trace-Id: %s\r\n\r\n" % (view.method, target, lines, trace_id),
+        trace_id,
+    )
+
+
+def _rewritten(
+    view: RequestView,
+    host: bytes,
+    attributes: LoadBalancerAttributes,
+    upgrade: bool,
+    chunked: bool,
+    ambiguous: bool,
+) -> bytes:
+    drop = _CHANGED_TO_TARGET | _named_by_connection(view.header_values(b"connection"))
+    kept = [(name, value) for name, value in view.headers if name.lower() not in drop]
+    if ambiguous:
+        kept = _unambiguous(kept, chunked)
+    if not attributes.preserve_host_header or b"host" not in view.fields:
+        kept = [(b"Host", host), *((name, value) for name, value in kept if name.lower() != b"host")]
+    if upgrade:
+        kept += [(b"Connection", b"Upgrade"), (b"Upgrade", view.header_values(b"upgrade")[0])]
+    return join_fields(kept)
+
+
+def _unambiguous(headers: Headers, chunked: bool) -> Headers:
+    """Framing headers once, and only the one that counts."""
+    length = next((value for name, value in headers if name.lower() == b"content-length"), None)
+    kept = [(name, value) for name, value in headers if name.lower() not in (b"content-length", b"transfer-encoding")]
+    if chunked:
+        return [*kept, (b"Transfer-Encoding", b"chunked")]
+    return kept if length is None else [*kept, (b"Content-Length", length)]
+
+
+def _named_by_connection(values: list[bytes]) -> frozenset[bytes]:
+    """The fields that a Connection header names, which therefore end here (RFC 9110 7.6.1)."""
+    if not values:
+        return frozenset()
+    return frozenset(item for value in values for item in list_items(value)) - _NEVER_NAMED_BY_CONNECTION
+
+
+def response_block_to_client(head: ResponseHead, *, decoded: bool = False) -> bytes:
+    """The header lines that the client gets.
+
+    Args:
+        decoded: Whether the chunks are taken off before the body is sent on, so that Transfer-Encoding goes too.
+    """
+    fields = head.fields
+    if HOP_BY_HOP.isdisjoint(fields) and not decoded:
+        return head.block
+    drop = HOP_BY_HOP
+    if b"connection" in fields and fields[b"connection"].lower() not in (b"close", b"keep-alive"):
+        drop = drop | _named_by_connection([value for name, value in head.headers if name.lower() == b"connection"])
+    if decoded:
+        drop = drop | {b"transfer-encoding", b"trailer"}
+    return join_fields([field for field in head.headers if field[0].lower() not in drop])

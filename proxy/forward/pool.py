@@ -1,0 +1,131 @@
+"""Connections to one target: kept alive between requests and shared by all clients (alb.md 6.4)."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from functools import lru_cache
+from typing import Final
+
+from proxy.errors import TargetConnectError, TargetConnectTimeout
+from proxy.forward.connection import TargetConnection
+from proxy.targets.target import Target
+
+CONNECT_TIMEOUT_SECONDS: Final = 10.0
+"""How long a target may take to accept, TLS included (alb.md 6.6)."""
+MAX_IDLE_CONNECTIONS: Final = 512
+"""Most idle connections kept for one target; more are closed as they come back."""
+
+
+@lru_cache(maxsize=1)
+def unverified_tls() -> ssl.SSLContext:
+    """TLS towards targets: encrypted, and not verified, as the load balancer does (alb.md 5.1)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class Pool:
+    """The connections to one target. The last one used is used next, so that the rest can grow idle and be closed."""
+
+    __slots__ = ("_connections", "_idle", "_retired", "target")
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._idle: list[TargetConnection] = []
+        self._connections: set[TargetConnection] = set()
+        self._retired = False
+
+    @classmethod
+    def of(cls, target: Target) -> Pool:
+        """The pool of this target, made at first use. It lives and is carried over with the target."""
+        pool = target.pool
+        if not isinstance(pool, Pool):
+            target.pool = pool = cls(target)
+        return pool
+
+    def take_idle(self) -> TargetConnection | None:
+        """An idle connection that has not been closed yet, or None."""
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if connection.is_usable:
+                return connection
+        return None
+
+    async def connect(self) -> TargetConnection:
+        """Open a new connection.
+
+        Raises:
+            TargetConnectTimeout: It took over 10 s, a TLS handshake included.
+            TargetConnectError: It was refused, reset or unreachable, or the TLS handshake failed.
+        """
+        target = self.target
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+                _, connection = await loop.create_connection(
+                    lambda: TargetConnection(self),
+                    target.address,
+                    target.port,
+                    ssl=unverified_tls() if target.scheme == "https" else None,
+                    server_hostname=target.host if target.scheme == "https" else None,
+                )
+        except TimeoutError as error:
+            raise TargetConnectTimeout(f"no connection within {CONNECT_TIMEOUT_SECONDS:g} s", sent=False) from error
+        except OSError as error:
+            raise TargetConnectError(f"cannot connect: {error}", sent=False) from error
+        self._connections.add(connection)
+        return connection
+
+    def release(self, connection: TargetConnection, now: float) -> None:
+        """Take back a connection whose response is complete, or close it if it cannot be used again.
+
+        Args:
+            now: `time.perf_counter()`; from when on the connection counts as idle.
+        """
+        if connection.keep_alive and not self._retired and connection.is_usable and len(self._idle) < MAX_IDLE_CONNECTIONS:
+            connection.idle_since = now
+            connection.used = True
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def lost(self, connection: TargetConnection) -> None:
+        """A connection was closed, by whichever side."""
+        self._connections.discard(connection)
+        if connection.used and connection in self._idle:
+            self._idle.remove(connection)
+
+    def close_idle(self, idle_before: float) -> None:
+        """Close the connections that have been idle since before this `time.perf_counter()`."""
+        expired = [connection for connection in self._idle if connection.idle_since < idle_before]
+        if expired:
+            self._idle = [connection for connection in self._idle if connection.idle_since >= idle_before]
+            for connection in expired:
+                connection.close()
+
+    def retire(self) -> None:
+        """Close what is idle now, and everything else as its response ends: the target is gone."""
+        self._retired = True
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def close(self) -> None:
+        """Close every connection now; responses in flight are cut."""
+        self.retire()
+        for connection in list(self._connections):
+            connection.abort()
+
+    @property
+    def idle_count(self) -> int:
+        """Connections without a request."""
+        return len(self._idle)
+
+    @property
+    def count(self) -> int:
+        """All open connections."""
+        return len(self._connections)

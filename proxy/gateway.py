@@ -1,0 +1,213 @@
+"""The gateway: what both doors lead to, and what holds the table in force."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Final
+
+from proxy.errors import ClientError, GatewayError
+from proxy.exchange import PAGE_HEADERS, RequestExchange
+from proxy.forward.pool import Pool
+from proxy.http1.pages import REASONS, page
+from proxy.listen.client import Client, Timed
+from proxy.observe.access_log import AccessLog
+from proxy.observe.live import LiveState, ReloadState
+from proxy.observe.metrics import Metrics, RouteSeries
+from proxy.observe.record import RequestRecord
+from proxy.observe.snapshot import Snapshot
+from proxy.rules.request import RequestView
+from proxy.runtime import Runtime, carry_over, serving_rules, weights
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS: Final = 1.0
+"""How often connections are looked at for timeouts: the coarseness of every timeout here."""
+TARGET_IDLE_SECONDS: Final = 60.0
+"""How long a connection to a target is kept without a request; targets close theirs earlier or later."""
+SERVER: Final = b"awselb/2.0"
+
+
+class Gateway:
+    """Takes requests from the doors, holds the runtime, keeps the time.
+
+    Args:
+        runtime: The first table.
+        access_log: Where each record goes besides the metrics, if anywhere.
+        draw: A number in [0, 1) for weighted choices.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        metrics: Metrics,
+        *,
+        access_log: AccessLog | None = None,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.runtime = runtime
+        self.metrics = metrics
+        self.access_log = access_log
+        self.draw = draw
+        self._clients: set[Timed] = set()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._date = b""
+        self._date_until = 0.0
+        metrics.serving(serving_rules(runtime.config))
+
+    # For the doors
+
+    def exchange(
+        self,
+        client: Client,
+        port: int,
+        view: RequestView,
+        block: bytes,
+        length: int,
+        *,
+        minor: int,
+        upgrade: bool,
+        ambiguous: bool,
+        head_bytes: int,
+        received_at: float,
+    ) -> RequestExchange:
+        """An exchange for this request, not yet run; see `proxy.listen.client.Gate`."""
+        runtime = self.runtime
+        listener = runtime.by_port.get(port) or runtime.listener_at(port)
+        if listener is None:
+            # A connection of a listener that a reload removed: its last table is gone, so it is refused.
+            listener = next(iter(runtime.by_port.values()))
+        exchange = RequestExchange(
+            self, client, listener, runtime, view, block, length, minor, upgrade, ambiguous
+        )
+        exchange.received_at = received_at
+        exchange.started_at = time.time()
+        exchange.request_bytes = head_bytes
+        return exchange
+
+    def refuse(self, client: Client, port: int, error: ClientError, head: bytes, received_at: float) -> None:
+        """Answer and record what is no request; the door closes afterwards."""
+        runtime = self.runtime
+        listener = runtime.listener_at(port)
+        record = RequestRecord()
+        record.started_at = time.time()
+        record.received_at = received_at
+        record.listener = listener.config.name if listener else ""
+        record.client = client.peer
+        record.client_port = client.client_port
+        record.method, record.protocol = _first_and_last_word(head)
+        record.request_bytes = len(head)
+        record.status = error.status
+        record.reason = error.reason
+        body = page(error.status)
+        block = self.answer_block(PAGE_HEADERS, len(body))
+        sent = b"" if record.method == b"HEAD" else body
+        record.response_bytes = client.start(
+            error.status, REASONS[error.status], block, len(body), sent, True
+        )
+        record.ended_at = time.perf_counter()
+        record.overhead = record.ended_at - received_at
+        self.note(error, record)
+        self.record(record, listener.unmatched_series() if listener else None)
+
+    def connected(self, client: Timed) -> None:
+        self._clients.add(client)
+
+    def disconnected(self, client: Timed) -> None:
+        self._clients.discard(client)
+
+    # For the exchange
+
+    def answer_block(self, headers: tuple[tuple[bytes, bytes], ...], length: int) -> bytes:
+        """Header lines of an answer of the gateway's own (alb.md 8, wire form)."""
+        lines = b"".join([b"%s: %s\r\n" % header for header in headers])
+        return b"Server: %s\r\nDate: %s\r\n%sContent-Length: %d\r\n" % (SERVER, self._now(), lines, length)
+
+    def page(self, status: int) -> bytes:
+        """The body of an error answer."""
+        return page(status)
+
+    def note(self, error: GatewayError, record: RequestRecord) -> None:
+        """Tell an operator why the gateway answered by itself; the metrics count it, too."""
+        logger.debug("%s %s: %s", record.method.decode("latin-1"), error.reason, error)
+
+    def record(self, record: RequestRecord, series: RouteSeries | None) -> None:
+        """Step 7: count a request that has ended, and log it."""
+        if series is None:
+            listener = self.runtime.listeners.get(record.listener)
+            series = listener.unmatched_series() if listener else self.metrics.series(record.listener, "", "")
+        series.record(record)
+        if self.access_log is not None:
+            self.access_log.record(record)
+
+    def _now(self) -> bytes:
+        now = time.time()
+        if now >= self._date_until:
+            self._date = formatdate(now, usegmt=True).encode()
+            self._date_until = int(now) + 1.0
+        return self._date
+
+    # Table and time
+
+    def replace(self, runtime: Runtime) -> None:
+        """Put a new table in force between two requests; requests in flight end under the old one."""
+        carry_over(runtime, self.runtime)
+        self.runtime = runtime
+        self.metrics.serving(serving_rules(runtime.config))
+
+    def start(self) -> None:
+        """Begin to keep the time; needs a running event loop."""
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._keep_time)
+
+    def stop(self) -> None:
+        """Stop keeping the time and close the connections to targets."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        for group in self.runtime.groups.values():
+            for target in group.targets:
+                if isinstance(target.pool, Pool):
+                    target.pool.retire()
+
+    def _keep_time(self) -> None:
+        now = time.perf_counter()
+        attributes = self.runtime.config.attributes
+        idle_timeout = attributes.idle_timeout_seconds
+        keep_alive = attributes.client_keep_alive_seconds
+        for client in list(self._clients):
+            client.check_time(now, idle_timeout, keep_alive)
+        for group in self.runtime.groups.values():
+            for target in group.targets:
+                if isinstance(target.pool, Pool):
+                    target.pool.close_idle(now - TARGET_IDLE_SECONDS)
+        self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._keep_time)
+
+    # What is seen of it
+
+    def live_state(self, reload: ReloadState) -> LiveState:
+        """The gauges of this moment."""
+        return LiveState(
+            groups={
+                name: [(target.id, target.state == "healthy", target.in_flight) for target in group.targets]
+                for name, group in self.runtime.groups.items()
+            },
+            weights=weights(self.runtime.config),
+            reload=reload,
+            access_log_dropped=self.access_log.dropped if self.access_log else 0,
+        )
+
+    def metrics_snapshot(self, reload: ReloadState) -> Snapshot:
+        """Every metric of this process as plain data."""
+        return self.metrics.snapshot(self.live_state(reload))
+
+
+def _first_and_last_word(head: bytes) -> tuple[bytes, bytes]:
+    """Method and version of a head that is not well-formed, as far as they can be told."""
+    words = head[:256].split(b"\r\n", 1)[0].split(b" ")
+    version = words[-1] if len(words) > 2 and words[-1].startswith(b"HTTP/") else b""
+    return (words[0] if len(words) > 1 else b""), version

@@ -1,0 +1,237 @@
+"""Heads of requests and responses: from bytes to names and values, and how the body that follows is framed.
+
+The heads are matched by one regular expression each, so that a head costs a handful of calls into C. Every quantifier
+that could give bytes back is possessive: no head takes more than linear time.
+"""
+
+from __future__ import annotations
+
+import re
+
+from proxy.errors import (
+    BadRequestError,
+    HttpVersionError,
+    MethodNotAllowedError,
+    TransferEncodingError,
+    UriTooLongError,
+)
+
+MAX_LINE_BYTES = 16 * 1024
+"""Longest request line and longest header line (alb.md 1.4)."""
+MAX_REQUEST_HEAD_BYTES = 64 * 1024
+"""Longest request head (alb.md 1.4)."""
+MAX_RESPONSE_HEAD_BYTES = 32 * 1024
+"""Longest response head (alb.md 1.4)."""
+
+CHUNKED = -1
+"""Body length of a message with `Transfer-Encoding: chunked`."""
+UNTIL_CLOSE = -2
+"""Body length of a response that ends when the target closes (RFC 9112 6.3 rule 8)."""
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_FIELDS = rb"((?:" + _TOKEN + rb":[^\r\n\x00]*+\r\n)*+)\r\n"
+_REQUEST = re.compile(rb"(" + _TOKEN + rb") ([^\x00-\x20\x7f]++) HTTP/1\.([01])\r\n" + _FIELDS)
+_RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: ([^\r\n\x00]*+))?\r\n" + _FIELDS)
+_FIELD = re.compile(rb"([^:\r\n]++):[ \t]*+([^\r\n]*+)\r\n")
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\r\n\x00]+) HTTP/(\d)\.(\d)")
+_DIGITS = re.compile(rb"\d{1,19}")
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def split_fields(block: bytes) -> Headers:
+    """Header lines as (name, value) pairs in order, the white space around the value removed (RFC 9112 5)."""
+    fields = _FIELD.findall(block)
+    if b" \r\n" in block or b"\t\r\n" in block:
+        return [(name, value.rstrip(b" \t")) for name, value in fields]
+    return fields
+
+
+def join_fields(headers: Headers) -> bytes:
+    """Header lines as bytes, each with its CRLF."""
+    return b"".join([b"%s: %s\r\n" % field for field in headers])
+
+
+class RequestHead:
+    """A well-formed request head.
+
+    Attributes:
+        method, target: As received.
+        minor: 0 or 1, of `HTTP/1.minor`.
+        block: The header lines as received, each with its CRLF, without the empty line.
+        headers: The same as pairs in order.
+        fields: Lower-case name to value; of a repeated header the last.
+    """
+
+    __slots__ = ("block", "fields", "headers", "method", "minor", "target")
+
+    def __init__(self, method: bytes, target: bytes, minor: int, block: bytes) -> None:
+        self.method = method
+        self.target = target
+        self.minor = minor
+        self.block = block
+        self.headers = headers = split_fields(block)
+        self.fields = {name.lower(): value for name, value in headers}
+
+
+def parse_request_head(head: bytes) -> RequestHead:
+    """Take apart a request head that ends with its empty line.
+
+    Raises:
+        UriTooLongError: The request line is over 16 K.
+        HttpVersionError: The version is not HTTP/1.0 or HTTP/1.1.
+        MethodNotAllowedError: TRACE, which the load balancer answers itself, or CONNECT, which it does not serve.
+        BadRequestError: A line over 16 K, a byte that a head must not hold, or a request without the Host header
+            that HTTP/1.1 requires (RFC 9112 3.2).
+    """
+    match = _REQUEST.fullmatch(head)
+    if match is None:
+        raise _why_bad(head)
+    method, target, minor, block = match.groups()
+    request = RequestHead(method, target, 1 if minor == b"1" else 0, block)
+    if len(head) > MAX_LINE_BYTES:
+        _check_line_lengths(head)
+    check_request(method, request.minor, request.fields)
+    return request
+
+
+def check_request(method: bytes, minor: int, fields: dict[bytes, bytes]) -> None:
+    """Refuse a well-formed request that the load balancer answers itself: 405 or 400, see `parse_request_head`."""
+    if method == b"TRACE" or method == b"CONNECT":
+        raise MethodNotAllowedError(f"{method.decode()} is not forwarded")
+    if b"host" not in fields and minor == 1:
+        raise BadRequestError("an HTTP/1.1 request without Host")
+
+
+def _check_line_lengths(head: bytes) -> None:
+    lines = head.split(b"\r\n")
+    if len(lines[0]) > MAX_LINE_BYTES:
+        raise UriTooLongError(f"the request line has {len(lines[0])} bytes, {MAX_LINE_BYTES} are allowed")
+    if any(len(line) > MAX_LINE_BYTES for line in lines):
+        raise BadRequestError(f"a header line is longer than {MAX_LINE_BYTES} bytes")
+
+
+def _why_bad(head: bytes) -> BadRequestError | HttpVersionError | UriTooLongError:
+    line = head.split(b"\r\n", 1)[0]
+    if len(line) > MAX_LINE_BYTES:
+        return UriTooLongError(f"the request line has {len(line)} bytes, {MAX_LINE_BYTES} are allowed")
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
+        return BadRequestError("the request line is malformed")
+    if match[3] != b"1" or match[4] not in (b"0", b"1"):
+        return HttpVersionError(f"version HTTP/{match[3].decode()}.{match[4].decode()} is not supported")
+    return BadRequestError("a header line is malformed")
+
+
+def request_body_length(head: RequestHead) -> int:
+    """How many bytes of body follow: 0, a count, or `CHUNKED` (RFC 9112 6.3).
+
+    With both Transfer-Encoding and Content-Length the latter is disregarded (alb.md 6.8, BothTeClPresent).
+
+    Raises:
+        TransferEncodingError: A coding other than chunked or identity (alb.md 6.5).
+        BadRequestError: A Content-Length that is no number or comes with different values, or a chunked
+            request of HTTP/1.0.
+    """
+    fields = head.fields
+    codings = fields.get(b"transfer-encoding")
+    length = fields.get(b"content-length")
+    if codings is None and length is None:
+        return 0
+    if len(fields) != len(head.headers):
+        codings = _joined(head.headers, b"transfer-encoding")
+    if codings is not None and (coding := codings.strip().lower()) != b"identity":
+        if coding != b"chunked":
+            raise TransferEncodingError(f"Transfer-Encoding {coding.decode('latin-1')!r} is not supported")
+        if head.minor == 0:
+            raise BadRequestError("a chunked body in an HTTP/1.0 request")
+        return CHUNKED
+    if length is None:
+        return 0
+    if len(fields) != len(head.headers):
+        values = {value for name, value in head.headers if name.lower() == b"content-length"}
+        if len(values) > 1:
+            raise BadRequestError("several Content-Length headers with different values")
+    if _DIGITS.fullmatch(length) is None:
+        raise BadRequestError("Content-Length is not a number")
+    return int(length)
+
+
+def is_ambiguous(head: RequestHead) -> bool:
+    """Whether servers may disagree on where this request ends, so that no other may follow it on its connections.
+
+    True with both Transfer-Encoding and Content-Length, and with a repeated one of them (alb.md 6.8, Ambiguous).
+    """
+    fields = head.fields
+    if b"transfer-encoding" in fields:
+        return b"content-length" in fields or fields[b"transfer-encoding"].lower() != b"chunked"
+    if b"content-length" not in fields or len(fields) == len(head.headers):
+        return False
+    return sum(name.lower() == b"content-length" for name, _ in head.headers) > 1
+
+
+def _joined(headers: Headers, wanted: bytes) -> bytes | None:
+    values = [value for name, value in headers if name.lower() == wanted]
+    return b", ".join(values) if values else None
+
+
+class MalformedResponseError(ValueError):
+    """A response head that cannot be understood."""
+
+
+class ResponseHead:
+    """A well-formed response head; attributes as in `RequestHead`. `reason` may be empty."""
+
+    __slots__ = ("block", "fields", "headers", "minor", "reason", "status")
+
+    def __init__(self, status: int, reason: bytes, minor: int, block: bytes) -> None:
+        self.status = status
+        self.reason = reason
+        self.minor = minor
+        self.block = block
+        self.headers = headers = split_fields(block)
+        self.fields = {name.lower(): value for name, value in headers}
+
+
+def parse_response_head(head: bytes) -> ResponseHead:
+    """Take apart a response head that ends with its empty line; raise `MalformedResponseError`."""
+    match = _RESPONSE.fullmatch(head)
+    if match is None:
+        raise MalformedResponseError("the response head is malformed")
+    minor, status, reason, block = match.groups()
+    return ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0, block)
+
+
+def response_body_length(head: ResponseHead, *, to_head: bool) -> int:
+    """How many bytes of body follow: a count, `CHUNKED` or `UNTIL_CLOSE` (RFC 9112 6.3).
+
+    Args:
+        to_head: Whether this answers a HEAD request, which never has a body.
+
+    Raises:
+        MalformedResponseError: A Content-Length that is no number or comes with different values, or a transfer
+            coding other than chunked.
+    """
+    status = head.status
+    if to_head or status < 200 or status == 204 or status == 304:
+        return 0
+    fields = head.fields
+    repeated = len(fields) != len(head.headers)
+    coding = _joined(head.headers, b"transfer-encoding") if repeated else fields.get(b"transfer-encoding")
+    if coding is not None:
+        if coding.strip().lower() != b"chunked":
+            raise MalformedResponseError("a transfer coding other than chunked")
+        return CHUNKED
+    length = fields.get(b"content-length")
+    if length is None:
+        return UNTIL_CLOSE
+    if repeated and len({value for name, value in head.headers if name.lower() == b"content-length"}) > 1:
+        raise MalformedResponseError("several Content-Length headers with different values")
+    if _DIGITS.fullmatch(length) is None:
+        raise MalformedResponseError("Content-Length is not a number")
+    return int(length)
+
+
+def list_items(value: bytes) -> list[bytes]:
+    """The lower-case items of a comma-separated header value."""
+    return [item for part in value.lower().split(b",") if (item := part.strip())]

@@ -1,0 +1,187 @@
+"""Every metric by name, with its type, its labels, and how the workers' values become one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+DURATION_BUCKETS = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.075,
+    0.1,
+    0.25,
+    0.5,
+    0.75,
+    1.0,
+    2.5,
+    5.0,
+    7.5,
+    10.0,
+    30.0,
+    60.0,
+)
+OVERHEAD_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05)
+
+METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"))
+"""RFC 9110 9 and RFC 5789. Any other is counted as OTHER, since a client may invent as many as it likes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric.
+
+    Attributes:
+        name: As scraped; a counter's ends in `_total`.
+        merge: How the values of several workers become one. Counters and histograms are sums.
+        outlives: Whether the value still counts after its worker has ended; True where going back is wrong.
+        buckets: Upper bounds of a histogram, without +Inf.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    help: str
+    merge: Literal["sum", "max", "min"] = "sum"
+    outlives: bool = True
+    buckets: tuple[float, ...] = ()
+
+
+REQUESTS = Family(
+    "strangler_requests_total",
+    "counter",
+    ("listener", "rule", "target_group", "method", "code"),
+    "Requests by the status that the client got; rule is empty when the request never reached the rules.",
+)
+REQUEST_DURATION = Family(
+    "strangler_request_duration_seconds",
+    "histogram",
+    ("listener", "rule", "target_group"),
+    "From request received until response sent; a tunnel counts until its 101.",
+    buckets=DURATION_BUCKETS,
+)
+TARGET_RESPONSE_DURATION = Family(
+    "strangler_target_response_duration_seconds",
+    "histogram",
+    ("rule", "target_group"),
+    "From request sent until the target's response headers start.",
+    buckets=DURATION_BUCKETS,
+)
+REQUEST_BYTES = Family(
+    "strangler_request_bytes_total",
+    "counter",
+    ("rule", "target_group"),
+    "Bytes received from clients, headers included.",
+)
+RESPONSE_BYTES = Family(
+    "strangler_response_bytes_total",
+    "counter",
+    ("rule", "target_group"),
+    "Bytes sent to clients, headers included.",
+)
+IN_FLIGHT = Family(
+    "strangler_in_flight_requests",
+    "gauge",
+    ("target_group",),
+    "Requests sent to a target and not yet ended.",
+    outlives=False,
+)
+OVERHEAD = Family(
+    "strangler_overhead_seconds",
+    "histogram",
+    ("listener",),
+    "What the gateway itself added to a request.",
+    buckets=OVERHEAD_BUCKETS,
+)
+TARGET_HEALTHY = Family(
+    "strangler_target_healthy",
+    "gauge",
+    ("target_group", "target"),
+    "1 when every worker finds the target healthy.",
+    merge="min",
+    outlives=False,
+)
+ELB_ERRORS = Family(
+    "strangler_elb_errors_total",
+    "counter",
+    ("code", "reason"),
+    "Responses that the gateway made itself because a request could not be served.",
+)
+CUT_RESPONSES = Family(
+    "strangler_cut_responses_total",
+    "counter",
+    ("rule", "target_group", "reason"),
+    "Responses of a target that began and could not be completed.",
+)
+RULE_LAST_HIT = Family(
+    "strangler_rule_last_hit_timestamp_seconds",
+    "gauge",
+    ("listener", "rule"),
+    "When a request last matched the rule, 0 for never.",
+    merge="max",
+)
+RULE_WEIGHT = Family(
+    "strangler_rule_weight",
+    "gauge",
+    ("listener", "rule", "target_group"),
+    "Weight of the target group in the rule, 0 to 999.",
+    merge="max",
+    outlives=False,
+)
+RELOAD_SUCCESSFUL = Family(
+    "strangler_config_last_reload_successful",
+    "gauge",
+    (),
+    "1 when the last load of routes.yaml was good in every worker.",
+    merge="min",
+    outlives=False,
+)
+RELOAD_TIMESTAMP = Family(
+    "strangler_config_last_reload_timestamp_seconds",
+    "gauge",
+    (),
+    "When routes.yaml was last loaded, whether it was good or not.",
+    merge="max",
+)
+RELOADS = Family(
+    "strangler_config_reloads_total",
+    "counter",
+    ("result",),
+    "Loads of routes.yaml, each worker's own.",
+)
+LOG_DROPPED = Family(
+    "strangler_access_log_dropped_total",
+    "counter",
+    (),
+    "Access-log lines dropped because the disk could not keep up.",
+)
+BUILD_INFO = Family(
+    "strangler_build_info",
+    "gauge",
+    ("version", "python"),
+    "Always 1; what is running.",
+    merge="max",
+    outlives=False,
+)
+
+FAMILIES = (
+    REQUESTS,
+    REQUEST_DURATION,
+    TARGET_RESPONSE_DURATION,
+    REQUEST_BYTES,
+    RESPONSE_BYTES,
+    IN_FLIGHT,
+    OVERHEAD,
+    TARGET_HEALTHY,
+    ELB_ERRORS,
+    CUT_RESPONSES,
+    RULE_LAST_HIT,
+    RULE_WEIGHT,
+    RELOAD_SUCCESSFUL,
+    RELOAD_TIMESTAMP,
+    RELOADS,
+    LOG_DROPPED,
+    BUILD_INFO,
+)

@@ -1,0 +1,42 @@
+"""What only the runtime knows: the input to a snapshot that no request leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from proxy.config.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadState:
+    """How the last load of `routes.yaml` went.
+
+    Attributes:
+        successful: Whether it was good; a bad one leaves the table before it in place.
+        timestamp: When, in seconds since the epoch.
+        counts: Loads so far by result, `success` and `failure`.
+        problems: What was found in the last load; warnings only when it was good.
+    """
+
+    successful: bool
+    timestamp: float
+    counts: Mapping[str, int]
+    problems: Sequence[Problem] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """The runtime at the moment of a scrape.
+
+    Attributes:
+        groups: Target group name to (target id, healthy, requests in flight) of each of its targets.
+        weights: (listener, rule, target group) to the weight in the table now serving.
+        reload: The last load.
+        access_log_dropped: Lines that the access log has dropped since the start.
+    """
+
+    groups: Mapping[str, Sequence[tuple[str, bool, int]]] = field(default_factory=dict)
+    weights: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    reload: ReloadState = ReloadState(successful=True, timestamp=0.0, counts={})
+    access_log_dropped: int = 0

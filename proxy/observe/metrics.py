@@ -1,0 +1,258 @@
+"""Counting requests: plain integers on the hot path, a snapshot of them at a scrape.
+
+    rule compiled   -> series = metrics.series(listener, rule, target_group)     held beside the rule
+    request ended   -> series.record(record)                                     about a microsecond
+    table swapped   -> metrics.serving(rules)                                    counters of gone rules stay
+    scraped         -> exposition.render(metrics.snapshot(live))
+
+Everything here runs on the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import platform
+from bisect import bisect_left
+from collections.abc import Collection, Iterable
+
+from proxy import __version__
+from proxy.observe import families
+from proxy.observe.families import DURATION_BUCKETS, METHODS, OVERHEAD_BUCKETS, Family
+from proxy.observe.live import LiveState
+from proxy.observe.record import RequestRecord
+from proxy.observe.snapshot import Distribution, Snapshot, Value
+
+RETAINED_SERIES = 256
+"""How many series of rules that are gone are kept; over that, those gone longest are forgotten.
+
+Each is up to a hundred lines of every scrape; a tool that generates rule names would add to them for ever.
+"""
+
+SeriesKey = tuple[str, str, str]
+_Labels = tuple[str, ...]
+
+
+class Tally:
+    """A histogram as it is counted: one count a bucket, not cumulated, the last for +Inf."""
+
+    __slots__ = ("counts", "sum")
+
+    def __init__(self, bounds: Collection[float]) -> None:
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+
+class RouteSeries:
+    """The counts of one (listener, rule, target group).
+
+    `rule` is empty for requests that never reached the rules, `target_group` for those that went to none.
+    `overhead` is shared by the series of a listener and `errors` by all, as their labels are.
+    """
+
+    __slots__ = (
+        "cut",
+        "duration",
+        "errors",
+        "key",
+        "last_hit",
+        "overhead",
+        "request_bytes",
+        "requests",
+        "response_bytes",
+        "target_response",
+    )
+
+    def __init__(self, key: SeriesKey, overhead: Tally, errors: dict[tuple[int, str], int]) -> None:
+        self.key = key
+        self.overhead = overhead
+        self.errors = errors
+        self.requests: dict[tuple[bytes, int], int] = {}
+        self.duration = Tally(DURATION_BUCKETS)
+        self.target_response = Tally(DURATION_BUCKETS)
+        self.request_bytes = 0
+        self.response_bytes = 0
+        self.last_hit = 0.0
+        self.cut: dict[str, int] = {}
+
+    def record(self, record: RequestRecord) -> None:
+        """Count one request that has ended. Bounded in memory whatever the client sends."""
+        status = record.status
+        try:
+            self.requests[record.method, status] += 1
+        except KeyError:
+            label = record.method if record.method in METHODS else b"OTHER"
+            self.requests[label, status] = self.requests.get((label, status), 0) + 1
+
+        head_at = record.head_at
+        # A tunnel lives for hours after its 101: as a duration that would say nothing about the target.
+        seconds = (head_at if record.tunnel and head_at else record.ended_at) - record.received_at
+        if seconds < 0.0:
+            seconds = 0.0
+        tally = self.duration
+        tally.counts[bisect_left(DURATION_BUCKETS, seconds)] += 1
+        tally.sum += seconds
+        if head_at:
+            # A target may answer before it has the whole request.
+            seconds = head_at - record.sent_at if 0.0 < record.sent_at < head_at else 0.0
+            tally = self.target_response
+            tally.counts[bisect_left(DURATION_BUCKETS, seconds)] += 1
+            tally.sum += seconds
+        seconds = record.overhead
+        tally = self.overhead
+        tally.counts[bisect_left(OVERHEAD_BUCKETS, seconds)] += 1
+        tally.sum += seconds
+
+        self.request_bytes += record.request_bytes
+        self.response_bytes += record.response_bytes
+        if record.started_at > self.last_hit:
+            self.last_hit = record.started_at
+        if record.reason:
+            self._record_failure(record)
+
+    def _record_failure(self, record: RequestRecord) -> None:
+        """Tell an answer of the gateway from a target's response that was cut short."""
+        reason = record.reason
+        if record.target_status and record.target_status == record.status:
+            self.cut[reason] = self.cut.get(reason, 0) + 1
+        else:
+            key = (record.status, reason)
+            self.errors[key] = self.errors.get(key, 0) + 1
+
+
+class Metrics:
+    """All series of this process.
+
+    Args:
+        retained: How many series of gone rules to keep.
+    """
+
+    def __init__(self, *, retained: int = RETAINED_SERIES) -> None:
+        self._retained = retained
+        self._series: dict[SeriesKey, RouteSeries] = {}
+        self._gone: dict[SeriesKey, None] = {}
+        self._serving: frozenset[tuple[str, str]] = frozenset()
+        self._overhead: dict[str, Tally] = {}
+        self._errors: dict[tuple[int, str], int] = {}
+
+    def series(self, listener: str, rule: str, target_group: str) -> RouteSeries:
+        """Return the counts of this route, created at the first call; a rule that is back counts on."""
+        key = (listener, rule, target_group)
+        series = self._series.get(key)
+        if series is None:
+            overhead = self._overhead.setdefault(listener, Tally(OVERHEAD_BUCKETS))
+            series = self._series[key] = RouteSeries(key, overhead, self._errors)
+        return series
+
+    def serving(self, rules: Iterable[tuple[str, str]]) -> None:
+        """Take note of the (listener, rule) pairs of the table that now serves, default rules included.
+
+        Counters of rules that are gone stay, so that no counter goes back at a reload, up to `retained`
+        series; over that the ones gone longest are forgotten. Requests still in flight under a forgotten rule
+        are not counted any more.
+        """
+        self._serving = frozenset(rules)
+        for key in self._series:
+            if not key[1] or key[:2] in self._serving:
+                self._gone.pop(key, None)
+            else:
+                self._gone.setdefault(key)
+        for key in list(self._gone)[: max(len(self._gone) - self._retained, 0)]:
+            del self._gone[key]
+            del self._series[key]
+        listeners = {key[0] for key in self._series}
+        self._overhead = {name: tally for name, tally in self._overhead.items() if name in listeners}
+
+    def snapshot(self, live: LiveState) -> Snapshot:
+        """Return every metric of this process as plain data. It only copies: the event loop can bear it."""
+        counters = self._counters()
+        gauges = self._last_hits(), *_live_gauges(live)
+        return {
+            "values": {family.name: _values(samples) for family, samples in (*counters, *gauges) if samples},
+            "distributions": {family.name: samples for family, samples in self._distributions() if samples},
+        }
+
+    def _counters(self) -> list[tuple[Family, dict[_Labels, float]]]:
+        requests: dict[_Labels, float] = {}
+        request_bytes: dict[_Labels, float] = {}
+        response_bytes: dict[_Labels, float] = {}
+        errors: dict[_Labels, float] = {
+            (str(status), reason): count for (status, reason), count in self._errors.items()
+        }
+        cut: dict[_Labels, float] = {}
+        for key, series in self._series.items():
+            if not series.requests:
+                continue
+            route = key[1:]
+            for (method, status), count in series.requests.items():
+                requests[(*key, method.decode(), str(status))] = count
+            request_bytes[route] = request_bytes.get(route, 0) + series.request_bytes
+            response_bytes[route] = response_bytes.get(route, 0) + series.response_bytes
+            for reason, count in series.cut.items():
+                labels = (*route, reason)
+                cut[labels] = cut.get(labels, 0) + count
+        return [
+            (families.REQUESTS, requests),
+            (families.REQUEST_BYTES, request_bytes),
+            (families.RESPONSE_BYTES, response_bytes),
+            (families.ELB_ERRORS, errors),
+            (families.CUT_RESPONSES, cut),
+        ]
+
+    def _distributions(self) -> list[tuple[Family, list[Distribution]]]:
+        recorded = [series for series in self._series.values() if series.requests]
+        return [
+            (families.REQUEST_DURATION, _sum_by((series.key, series.duration) for series in recorded)),
+            (
+                families.TARGET_RESPONSE_DURATION,
+                _sum_by((series.key[1:], series.target_response) for series in recorded),
+            ),
+            (families.OVERHEAD, _sum_by(((name,), tally) for name, tally in self._overhead.items())),
+        ]
+
+    def _last_hits(self) -> tuple[Family, dict[_Labels, float]]:
+        """Of every rule that serves, also if it was never hit, and of gone ones as long as they are kept."""
+        hits: dict[_Labels, float] = dict.fromkeys(sorted(self._serving), 0.0)
+        for key, series in self._series.items():
+            if key[1]:
+                hits[key[:2]] = max(hits.get(key[:2], 0.0), series.last_hit)
+        return families.RULE_LAST_HIT, hits
+
+
+def _live_gauges(live: LiveState) -> list[tuple[Family, dict[_Labels, float]]]:
+    reload = live.reload
+    return [
+        (
+            families.IN_FLIGHT,
+            {(name,): sum(in_flight for _, _, in_flight in targets) for name, targets in live.groups.items()},
+        ),
+        (
+            families.TARGET_HEALTHY,
+            {
+                (name, target_id): float(healthy)
+                for name, targets in live.groups.items()
+                for target_id, healthy, _ in targets
+            },
+        ),
+        (families.RULE_WEIGHT, {labels: float(weight) for labels, weight in live.weights.items()}),
+        (families.RELOAD_SUCCESSFUL, {(): float(reload.successful)}),
+        (families.RELOAD_TIMESTAMP, {(): reload.timestamp}),
+        (families.RELOADS, {(result,): count for result, count in reload.counts.items()}),
+        (families.LOG_DROPPED, {(): live.access_log_dropped}),
+        (families.BUILD_INFO, {(__version__, platform.python_version()): 1.0}),
+    ]
+
+
+def _values(samples: dict[_Labels, float]) -> list[Value]:
+    return [{"labels": list(labels), "value": value} for labels, value in samples.items()]
+
+
+def _sum_by(tallies: Iterable[tuple[_Labels, Tally]]) -> list[Distribution]:
+    """Sum those with equal labels, since listeners may share a rule's name; leave out the empty ones."""
+    sums: dict[_Labels, Distribution] = {}
+    for labels, tally in tallies:
+        before = sums.get(labels)
+        if before is not None:
+            before["counts"] = [a + b for a, b in zip(before["counts"], tally.counts, strict=True)]
+            before["sum"] += tally.sum
+        elif any(tally.counts):
+            sums[labels] = {"labels": list(labels), "counts": list(tally.counts), "sum": tally.sum}
+    return list(sums.values())

@@ -1,0 +1,118 @@
+"""The record of one request: filled in while it lives, read once by metrics and logs when it ends."""
+
+from __future__ import annotations
+
+from proxy.rules.request import RequestView
+
+
+class RequestRecord:
+    """What happened to one request, also when it failed.
+
+    The gateway's exchange is a subclass, so that a request costs no second object. Every moment except
+    `started_at` is in seconds of `time.perf_counter()`; 0.0 means that it never happened.
+
+    Attributes:
+        started_at: When the request was received, in seconds since the epoch.
+        received_at: When its head was complete.
+        sent_at: When the last byte of it went to the target. A target may answer before that.
+        head_at: When the target's response head was complete.
+        ended_at: When the last byte of the response went to the client, or the exchange failed.
+        overhead: Seconds that the gateway itself added, without waiting for either side.
+        listener: Name of the listener; empty only when there is none.
+        rule: Name of the rule that took the request, `default` for the default rule. Empty when the request
+            never reached the rules (malformed, too long, TRACE).
+        priority: The rule's priority; None for the default rule and without a rule.
+        target_group: Name of the chosen target group; empty for redirects, fixed responses and refusals.
+        target_id: `address:port` of the target asked last; empty when none was.
+        view: The request as the rules saw it; None when it could not be taken apart.
+        client: The client's IP address as text, for records without a view.
+        client_port: The client's port; 0 when unknown.
+        method: As received, of any length and case.
+        protocol: The version in the request line, such as `HTTP/1.1`; empty when it could not be read.
+        status: What the client got; 460 when it left before the response began; 0 when nothing is known.
+        target_status: What the target answered; 0 without a complete response head.
+        request_bytes, response_bytes: On the client's side, heads included (alb.md 9.1).
+        reason: Empty, or the `reason` of the GatewayError that ended the request.
+        trace_id: The value of X-Amzn-Trace-Id that the target got.
+        tunnel: The connection became a tunnel (101).
+    """
+
+    __slots__ = (
+        "client",
+        "client_port",
+        "ended_at",
+        "head_at",
+        "listener",
+        "method",
+        "overhead",
+        "priority",
+        "protocol",
+        "reason",
+        "received_at",
+        "request_bytes",
+        "response_bytes",
+        "rule",
+        "sent_at",
+        "started_at",
+        "status",
+        "target_group",
+        "target_id",
+        "target_status",
+        "trace_id",
+        "tunnel",
+        "view",
+    )
+
+    def __init__(self) -> None:
+        self.started_at = 0.0
+        self.received_at = 0.0
+        self.sent_at = 0.0
+        self.head_at = 0.0
+        self.ended_at = 0.0
+        self.overhead = 0.0
+        self.listener = ""
+        self.rule = ""
+        self.priority: int | None = None
+        self.target_group = ""
+        self.target_id = ""
+        self.view: RequestView | None = None
+        self.client = ""
+        self.client_port = 0
+        self.method = b""
+        self.protocol = b""
+        self.status = 0
+        self.target_status = 0
+        self.request_bytes = 0
+        self.response_bytes = 0
+        self.reason = ""
+        self.trace_id = b""
+        self.tunnel = False
+
+
+def request_processing_seconds(record: RequestRecord) -> float | None:
+    """From the request until it was sent to the target; None when it was not (alb.md 9.1, field 6)."""
+    if not record.sent_at:
+        return None
+    return max(record.sent_at - record.received_at, 0.0)
+
+
+def target_processing_seconds(record: RequestRecord) -> float | None:
+    """From the request sent until the response head; None without one (alb.md 9.1, field 7).
+
+    0.0 when the target answered before it had the whole request.
+    """
+    if not record.head_at:
+        return None
+    return record.head_at - record.sent_at if 0.0 < record.sent_at < record.head_at else 0.0
+
+
+def response_processing_seconds(record: RequestRecord) -> float | None:
+    """From the target's response head until the end; None without a head (alb.md 9.1, field 8)."""
+    if not record.head_at:
+        return None
+    return max(record.ended_at - record.head_at, 0.0)
+
+
+def total_seconds(record: RequestRecord) -> float:
+    """From the request until the end of the response, a tunnel's life included."""
+    return max(record.ended_at - record.received_at, 0.0)

@@ -1,0 +1,1 @@
+"""Which action a request gets: pure, with no I/O and no clock."""

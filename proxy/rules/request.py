@@ -1,0 +1,123 @@
+"""What the rules may look at: one request, taken apart once."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import unquote_to_bytes
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class RequestView:
+    """A request as the rules see it. All text is bytes as received; only `host` and the keys of `fields` are folded.
+
+    Attributes:
+        method: As received; methods are case-sensitive (alb.md 2.6).
+        target: The raw request target, never normalised.
+        path: What `path-pattern` compares: the target's path with percent-escapes decoded (alb.md 14.1).
+        query: The raw query without its `?`, up to a `#` (alb.md 2.7).
+        host_port: The first Host header's value in lower case, port included; empty without Host (alb.md 1.3).
+        host: The same without the port, which literals cannot hold (alb.md 14.3).
+        headers: Every header line in order, name and value as received.
+        fields: Lower-case name to value; of a repeated header the last. `header_values` has them all.
+        peer: The client's IP address as text; what `source-ip` compares, never X-Forwarded-For (alb.md 2.8).
+        scheme: `http` or `https`, the listener's side.
+        port: The listener's port.
+    """
+
+    __slots__ = (
+        "_pairs",
+        "fields",
+        "headers",
+        "host",
+        "host_port",
+        "method",
+        "path",
+        "peer",
+        "port",
+        "query",
+        "scheme",
+        "target",
+    )
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        fields: dict[bytes, bytes],
+        peer: str = "127.0.0.1",
+        scheme: Literal["http", "https"] = "http",
+        port: int = 80,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.fields = fields
+        self.peer = peer
+        self.scheme = scheme
+        self.port = port
+        self._pairs: list[tuple[bytes, bytes]] | None = None
+        path, mark, query = target.partition(b"?")
+        if path[:1] != b"/":
+            path = _path_of_absolute_form(path)
+        elif b"#" in target:
+            path = path.partition(b"#")[0]
+        self.path = unquote_to_bytes(path) if b"%" in path else path
+        self.query = query.partition(b"#")[0] if mark else b""
+        host_port = fields.get(b"host", b"")
+        if host_port and len(fields) != len(headers):
+            host_port = self.header_values(b"host")[0]
+        self.host_port = host_port = host_port.lower()
+        self.host = host_port if b":" not in host_port else strip_port(host_port)
+
+    @classmethod
+    def of(
+        cls,
+        method: str,
+        target: str,
+        headers: list[tuple[str, str]] | None = None,
+        *,
+        peer: str = "127.0.0.1",
+        scheme: Literal["http", "https"] = "http",
+        port: int = 80,
+    ) -> RequestView:
+        """Build a view from text, for the command line and for tests."""
+        lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers or []]
+        fields = {name.lower(): value for name, value in lines}
+        return cls(method.encode("latin-1"), target.encode("latin-1"), lines, fields, peer, scheme, port)
+
+    def header_values(self, name: bytes) -> list[bytes]:
+        """The values of every line with this (lower-case) name, in order; empty when absent."""
+        if name not in self.fields:
+            return []
+        if len(self.fields) == len(self.headers):
+            return [self.fields[name]]
+        return [value for line_name, value in self.headers if line_name.lower() == name]
+
+    @property
+    def query_pairs(self) -> list[tuple[bytes, bytes]]:
+        """The query's pairs in lower case, undecoded; a bare token is a key with an empty value (alb.md 2.7, 14.7)."""
+        if self._pairs is None:
+            self._pairs = [
+                (key, value)
+                for key, _, value in (pair.partition(b"=") for pair in self.query.lower().split(b"&"))
+                if key or value
+            ]
+        return self._pairs
+
+
+def strip_port(host_port: bytes) -> bytes:
+    """`example.com:8080` without `:8080`; an IPv6 literal keeps its brackets."""
+    name, colon, port = host_port.rpartition(b":")
+    return name if colon and (not port or port.isdigit()) and not port.endswith(b"]") else host_port
+
+
+def _path_of_absolute_form(target: bytes) -> bytes:
+    """The path of `http://host/path` (RFC 9112 3.2.2); `*` and authority-form are their own path."""
+    _, mark, rest = target.partition(b"://")
+    if not mark:
+        return target.partition(b"#")[0]
+    rest = rest.partition(b"#")[0]
+    slash = rest.find(b"/")
+    return rest[slash:] if slash >= 0 else b"/"

@@ -1,0 +1,112 @@
+"""The table in force: compiled listeners and living target groups, built whole and swapped whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from proxy.config.model import ActionConfig, Config, ForwardConfig, ListenerConfig, LoadBalancerAttributes
+from proxy.forward.pool import Pool
+from proxy.observe.metrics import Metrics, RouteSeries
+from proxy.rules.table import CompiledRule, Table, compile_table
+from proxy.targets.group import TargetGroup
+from proxy.targets.target import Target
+
+
+@dataclass(slots=True)
+class Listener:
+    """A listener with its compiled rules and the counts of its routes."""
+
+    config: ListenerConfig
+    table: Table
+    attributes: LoadBalancerAttributes
+    metrics: Metrics
+    _series: dict[tuple[int, str], RouteSeries] = field(default_factory=dict)
+
+    def series(self, rule: CompiledRule, target_group: str) -> RouteSeries:
+        """The counts of this rule with this target group (empty for none)."""
+        key = (rule.index, target_group)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = self.metrics.series(self.config.name, rule.name, target_group)
+        return series
+
+    def unmatched_series(self) -> RouteSeries:
+        """The counts of what never reached the rules."""
+        return self.metrics.series(self.config.name, "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One table in force. Nothing in it is replaced; a reload makes another one."""
+
+    config: Config
+    listeners: Mapping[str, Listener]
+    groups: Mapping[str, TargetGroup]
+    by_port: Mapping[int, Listener]
+
+    def listener_at(self, port: int) -> Listener | None:
+        """The listener of a port; a single listener takes every port, for embedding and for tests."""
+        listener = self.by_port.get(port)
+        if listener is None and len(self.by_port) == 1:
+            (listener,) = self.by_port.values()
+        return listener
+
+
+def build(config: Config, metrics: Metrics) -> Runtime:
+    """Compile a table. Its groups have no target with a name yet: `TargetKeeper.prepare` resolves them."""
+    used = {name for listener in config.listeners for name in _groups_named_by(listener)}
+    listeners = {
+        listener.name: Listener(listener, compile_table(listener), config.attributes, metrics)
+        for listener in config.listeners
+    }
+    groups = {
+        name: TargetGroup(group, in_use=name in used, on_removed=cut_requests)
+        for name, group in config.target_groups.items()
+    }
+    return Runtime(config, listeners, groups, {item.config.port: item for item in listeners.values()})
+
+
+def carry_over(runtime: Runtime, previous: Runtime) -> None:
+    """Let the groups of a new table take over the targets of those with the same name: health, connections, counts.
+
+    To be called in one step with the swap, without an `await` between.
+    """
+    for name, group in runtime.groups.items():
+        if name in previous.groups:
+            group.carry_over(previous.groups[name])
+
+
+def cut_requests(target: Target) -> None:
+    """End what is still in flight on a target whose deregistration delay is over (alb.md 5.4)."""
+    if isinstance(target.pool, Pool):
+        target.pool.close()
+        target.pool = None
+
+
+def weights(config: Config) -> dict[tuple[str, str, str], int]:
+    """(listener, rule, target group) to weight, of every forward of the table."""
+    found: dict[tuple[str, str, str], int] = {}
+    for listener in config.listeners:
+        actions: list[tuple[str, ActionConfig]] = [(rule.name, rule.action) for rule in listener.rules]
+        for name, action in (*actions, ("default", listener.default)):
+            if isinstance(action, ForwardConfig):
+                found |= {(listener.name, name, group): weight for group, weight in action.weights}
+    return found
+
+
+def serving_rules(config: Config) -> list[tuple[str, str]]:
+    """(listener, rule) of every rule of the table, default rules included."""
+    return [
+        (listener.name, name)
+        for listener in config.listeners
+        for name in (*(rule.name for rule in listener.rules), "default")
+    ]
+
+
+def _groups_named_by(listener: ListenerConfig) -> set[str]:
+    actions: list[ActionConfig] = [listener.default, *(rule.action for rule in listener.rules)]
+    return {name for action in actions if isinstance(action, ForwardConfig) for name, _ in action.weights}
+
+
+Draw = Callable[[], float]

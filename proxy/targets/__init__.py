@@ -1,0 +1,1 @@
+"""Which target takes a request: groups, health, resolving, balancing."""

@@ -1,0 +1,314 @@
+"""A target group: its members, their health, and which of them takes the next request."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+from proxy.config.model import TargetConfig, TargetGroupConfig
+from proxy.errors import NoTargetError
+from proxy.targets.algorithms import ALGORITHMS, Algorithm
+from proxy.targets.health import (
+    CHECKED_STATES,
+    DRAINING,
+    REMOVED,
+    ROUTABLE_STATES,
+    ProbeResult,
+    TargetHealth,
+    carried,
+    first_check_begins,
+    observe,
+    registered,
+)
+from proxy.targets.target import HealthState, Target
+
+logger = logging.getLogger(__name__)
+
+_Key = tuple[str, str, int]
+
+
+class TargetGroup:
+    """The targets of one entry of `target_groups`.
+
+    Every method is synchronous and runs on the event loop's thread, so a group never shows a half-made
+    change.
+
+    Args:
+        config: As written.
+        clock: Seconds that only go forward; `time.monotonic` outside tests.
+        in_use: Whether some rule or default names the group. The targets of a group that is not used are
+            `unused`: they are not checked and take no requests (alb.md 5.7, 5.8).
+        on_removed: Called with each target whose deregistration delay is over; its requests in flight are to
+            be cut.
+
+    Attributes:
+        eligible: The targets that may take the next request, see `refresh`.
+        fail_open: Whether `eligible` holds targets that are not healthy because none is.
+    """
+
+    def __init__(
+        self,
+        config: TargetGroupConfig,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        in_use: bool = True,
+        on_removed: Callable[[Target], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.name = config.name
+        self.in_use = in_use
+        self.eligible: tuple[Target, ...] = ()
+        self.fail_open = False
+        self._clock = clock
+        self._on_removed = on_removed
+        self._algorithm: Algorithm = ALGORITHMS["round_robin"]()
+        self._targets: dict[_Key, Target] = {}
+        self._addresses: dict[TargetConfig, tuple[str, ...] | None] = {}
+        self._resolve_errors: dict[str, str] = {}
+        for entry in config.targets:
+            literal = _literal(entry.host)
+            self._addresses[entry] = (literal,) if literal else None
+        self._update_members()
+
+    def __repr__(self) -> str:
+        return f"<TargetGroup {self.name}: {len(self.eligible)} of {len(self._targets)} targets eligible>"
+
+    # --- choosing ---
+
+    def pick(self) -> Target:
+        """Choose the target for one request; raise NoTargetError if the group has no registered target."""
+        eligible = self.eligible
+        if not eligible:
+            raise NoTargetError(self._no_target())
+        return self._algorithm.pick(eligible)
+
+    def pick_other(self, than: Target) -> Target | None:
+        """Choose a target for a request that `than` failed; None if there is no other."""
+        others = tuple(target for target in self.eligible if target is not than)
+        return self._algorithm.pick(others) if others else None
+
+    def refresh(self) -> None:
+        """Make `eligible` anew; to be called after every change of health or membership.
+
+        These are the healthy targets (and those of a group without health checks). If there is none, these
+        are all that are registered, `initial` ones among them: a wrong health check must not take down a
+        service that still answers (alb.md 5.8, minimum healthy count 1). As long as one target is healthy, a
+        target in `initial` waits for its first pass. A draining or unused target is never eligible.
+        """
+        healthy = tuple(target for target in self._targets.values() if target.state in ROUTABLE_STATES)
+        checked = tuple(target for target in self._targets.values() if target.state in CHECKED_STATES)
+        self.fail_open = not healthy and bool(checked)
+        self.eligible = healthy or checked
+
+    def _no_target(self) -> str:
+        if not self.in_use:
+            return f"target group {self.name} is not used by any rule, its targets take no requests"
+        message = f"target group {self.name} has no registered target"
+        return f"{message}: {self.resolve_error}" if self.resolve_error else message
+
+    # --- health ---
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """All targets, those that drain among them, in a stable order."""
+        return tuple(self._targets.values())
+
+    @property
+    def checked_targets(self) -> tuple[Target, ...]:
+        """The targets that the health checker has to probe."""
+        return tuple(target for target in self._targets.values() if target.state in CHECKED_STATES)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every name was resolved or failed to, and no target waits for its first verdict."""
+        return not self._awaits_addresses and all(
+            target.state is not HealthState.INITIAL for target in self._targets.values()
+        )
+
+    def check_begins(self, target: Target) -> None:
+        """Note that a health check of this target is under way."""
+        self._set_health(target, first_check_begins(_health_of(target)))
+
+    def observe(self, target: Target, result: ProbeResult) -> None:
+        """Take in one health check; a target that drains or is removed stays as it is."""
+        before = target.state
+        self._set_health(target, observe(_health_of(target), result, self.config.health_check))
+        if target.state is not before:
+            level = logging.WARNING if target.state is HealthState.UNHEALTHY else logging.INFO
+            why = f": {target.reason} ({target.detail})" if target.reason else ""
+            logger.log(level, "target %s of %s is %s%s", target.id, self.name, target.state, why)
+            self.refresh()
+
+    def _set_health(self, target: Target, health: TargetHealth) -> None:
+        if target.state is not health.state:
+            target.since = self._clock()
+        target.state = health.state
+        target.reason = health.reason
+        target.detail = health.detail
+        target.streak = health.streak
+
+    # --- membership ---
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The host names that have to be resolved; an address as a host is none."""
+        return tuple(dict.fromkeys(entry.host for entry in self._addresses if not _literal(entry.host)))
+
+    @property
+    def resolve_error(self) -> str | None:
+        """What is wrong with the resolving of names at present; the addresses known before stay in use."""
+        return "; ".join(self._resolve_errors.values()) or None
+
+    def set_addresses(self, name: str, addresses: Sequence[str]) -> None:
+        """Take in what a name resolves to: new addresses are registered, those that are gone drain."""
+        self._resolve_errors.pop(name, None)
+        for entry in self._addresses:
+            if entry.host == name:
+                self._addresses[entry] = tuple(addresses)
+        self._update_members()
+
+    def set_resolve_error(self, name: str, message: str) -> None:
+        """Note that a name did not resolve; nothing is deregistered for that."""
+        if self._resolve_errors.get(name) != message:
+            logger.warning("target group %s: %s; its known addresses stay in use", self.name, message)
+        self._resolve_errors[name] = message
+        self._update_members()
+
+    def deregister_all(self) -> None:
+        """Let every target drain, for a group that the new table no longer has."""
+        self._addresses.clear()
+        self._resolve_errors.clear()
+        self._update_members()
+
+    def remove_drained(self) -> None:
+        """Remove each target whose deregistration delay is over and hand it to `on_removed`.
+
+        A target stays `draining` for the whole delay even with nothing in flight (alb.md 5.4).
+        """
+        removed = [target for target in self._targets.values() if self._drains_for(target) <= 0]
+        for target in removed:
+            del self._targets[target.key]
+            self._set_health(target, REMOVED)
+            logger.info(
+                "target %s of %s is removed, %d requests in flight", target.id, self.name, target.in_flight
+            )
+            if self._on_removed is not None:
+                self._on_removed(target)
+
+    def seconds_to_next_removal(self) -> float | None:
+        """Seconds until `remove_drained` has something to do, None if no target drains."""
+        waits = [
+            self._drains_for(target) for target in self._targets.values() if target.draining_since is not None
+        ]
+        return max(0.0, min(waits)) if waits else None
+
+    def _drains_for(self, target: Target) -> float:
+        if target.draining_since is None:
+            return float("inf")
+        return target.draining_since + self.config.attributes.deregistration_delay_seconds - self._clock()
+
+    @property
+    def _awaits_addresses(self) -> bool:
+        return any(
+            addresses is None and entry.host not in self._resolve_errors
+            for entry, addresses in self._addresses.items()
+        )
+
+    def _update_members(self) -> None:
+        """Register and deregister until the targets are those that the addresses ask for.
+
+        Nothing is deregistered while a name still waits for its first answer: after a reload that only writes
+        a target in another way (a name for its address) the same target must not drain in between.
+
+        A target that comes back while it drains is registered anew: it begins at `initial` and its first pass
+        makes it healthy, as with any registration. Its connections and counts stay.
+        """
+        wanted: dict[_Key, TargetConfig] = {}
+        for entry, addresses in self._addresses.items():
+            for address in addresses or ():
+                wanted.setdefault((entry.scheme, address, entry.port), entry)
+        for key, entry in wanted.items():
+            target = self._targets.get(key)
+            if target is None:
+                self._register(Target(entry.scheme, key[1], entry.port, entry.host))
+            else:
+                target.host = entry.host
+                if target.draining_since is not None:
+                    self._register(target)
+        if not self._awaits_addresses:
+            for key, target in self._targets.items():
+                if key not in wanted and target.draining_since is None:
+                    self._deregister(target)
+        self.refresh()
+
+    def _register(self, target: Target) -> None:
+        target.draining_since = None
+        target.since = self._clock()
+        self._set_health(target, registered(self.config.health_check, in_use=self.in_use))
+        self._targets[target.key] = target
+        logger.info("target %s (%s) is registered with %s", target.id, target.host, self.name)
+
+    def _deregister(self, target: Target) -> None:
+        target.draining_since = self._clock()
+        self._set_health(target, DRAINING)
+        logger.info("target %s of %s drains, %d requests in flight", target.id, self.name, target.in_flight)
+
+    # --- reload and view ---
+
+    def carry_over(self, previous: TargetGroup) -> None:
+        """Take over from the group of the same name in the table before, which must not be used afterwards.
+
+        A target with the same scheme, address and port stays the same object with its health, its connections
+        and its counts; one that the new table no longer has drains here. A name that has no answer yet keeps
+        the addresses it had. To be called in one step with the swap of the tables.
+        """
+        same_checks = previous.config.health_check == self.config.health_check
+        self._algorithm = previous._algorithm
+        self._targets = {**self._targets, **previous._targets}
+        for target in previous._targets.values():
+            before = _health_of(target)
+            health = carried(before, self.config.health_check, in_use=self.in_use, same_checks=same_checks)
+            self._set_health(target, health)
+        for entry, addresses in self._addresses.items():
+            if addresses is None:
+                self._addresses[entry] = previous._addresses.get(entry)
+        self._update_members()
+
+    def describe(self, *, wall_clock: Callable[[], float] = time.time) -> dict[str, Any]:
+        """Return the group as the admin API shows it; `since` is in seconds since 1970."""
+        offset = wall_clock() - self._clock()
+        return {
+            "name": self.name,
+            "in_use": self.in_use,
+            "fail_open": self.fail_open,
+            "resolve_error": self.resolve_error,
+            "targets": [
+                {
+                    "id": target.id,
+                    "host": target.host,
+                    "scheme": target.scheme,
+                    "state": str(target.state),
+                    "reason": str(target.reason),
+                    "detail": target.detail,
+                    "in_flight": target.in_flight,
+                    "requests": target.requests,
+                    "since": round(target.since + offset, 3),
+                }
+                for target in self._targets.values()
+            ],
+        }
+
+
+def _health_of(target: Target) -> TargetHealth:
+    return TargetHealth(target.state, target.reason, target.detail, target.streak)
+
+
+def _literal(host: str) -> str | None:
+    """The address in its shortest form, None if `host` is a name."""
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return None

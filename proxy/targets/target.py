@@ -1,0 +1,93 @@
+"""The one mutable record: a target as it is now."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+
+class HealthState(StrEnum):
+    """The states of a target, in the API's words (alb.md 5.7)."""
+
+    INITIAL = "initial"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    DRAINING = "draining"
+    UNUSED = "unused"
+    UNAVAILABLE = "unavailable"
+
+
+class HealthReason(StrEnum):
+    """Why a target is in its state, in the API's words (alb.md 5.7). `NONE` goes with `healthy`."""
+
+    NONE = ""
+    REGISTRATION_IN_PROGRESS = "Elb.RegistrationInProgress"
+    INITIAL_HEALTH_CHECKING = "Elb.InitialHealthChecking"
+    INTERNAL_ERROR = "Elb.InternalError"
+    RESPONSE_CODE_MISMATCH = "Target.ResponseCodeMismatch"
+    TIMEOUT = "Target.Timeout"
+    FAILED_HEALTH_CHECKS = "Target.FailedHealthChecks"
+    NOT_REGISTERED = "Target.NotRegistered"
+    NOT_IN_USE = "Target.NotInUse"
+    DEREGISTRATION_IN_PROGRESS = "Target.DeregistrationInProgress"
+    HEALTH_CHECK_DISABLED = "Target.HealthCheckDisabled"
+
+
+class Target:
+    """One address and port that takes requests.
+
+    Attributes:
+        scheme, address, port: Where to connect; `address` is an IP address as text.
+        host: The name it was resolved from, or the address itself.
+        state, reason: Its health, as the API would tell it. Only its group changes them.
+        detail: A sentence for people about `reason`, such as `got 500, wanted 200-299`.
+        in_flight: Requests sent and not yet ended.
+        requests: Requests ever sent.
+        streak: Health checks in a row that speak against `state`.
+        since: When it came into `state`, on the group's clock.
+        draining_since: When it was deregistered, on the group's clock; None while it is registered.
+        pool: The forwarder's connections to it; owned by `forward.pool`, opaque here.
+    """
+
+    __slots__ = (
+        "address",
+        "detail",
+        "draining_since",
+        "host",
+        "id",
+        "in_flight",
+        "pool",
+        "port",
+        "reason",
+        "requests",
+        "scheme",
+        "since",
+        "state",
+        "streak",
+    )
+
+    def __init__(
+        self, scheme: Literal["http", "https"], address: str, port: int, host: str | None = None
+    ) -> None:
+        self.scheme = scheme
+        self.address = address
+        self.port = port
+        self.host = host or address
+        self.id = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        self.state = HealthState.INITIAL
+        self.reason = HealthReason.REGISTRATION_IN_PROGRESS
+        self.detail = ""
+        self.streak = 0
+        self.since = 0.0
+        self.draining_since: float | None = None
+        self.in_flight = 0
+        self.requests = 0
+        self.pool: object | None = None
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What makes two targets of one group the same: scheme, address and port."""
+        return (self.scheme, self.address, self.port)
+
+    def __repr__(self) -> str:
+        return f"<Target {self.scheme}://{self.id} {self.state}>"
