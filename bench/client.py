@@ -17,7 +17,7 @@ class End(StrEnum):
     CUT = "cut"
     """The connection ended after the response had begun."""
     LOST = "lost"
-    """The connection ended without a byte of a response, on a connection just opened."""
+    """The connection ended, or could not be opened, without a byte of a response."""
     HUNG = "hung"
     """No end came within the time limit."""
 
@@ -34,11 +34,20 @@ class Client:
 
     The gateway may close a connection that is idle, which a client sees only when it sends its next request:
     that request is sent once more on a new connection if it is idempotent (RFC 9110 9.2.2) and no byte of a
-    response came. `reopened` counts these; any other request ends as it ended.
+    response came. `reopened` counts these; any other request ends as it ended, and with `repeats=False`
+    every one does.
     """
 
-    def __init__(self, port: int, *, timeout_seconds: float = 10.0, host: str = "bench.example.com") -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        timeout_seconds: float = 10.0,
+        host: str = "bench.example.com",
+        repeats: bool = True,
+    ) -> None:
         self.port = port
+        self.repeats = repeats
         self.timeout_seconds = timeout_seconds
         self.host = host
         self.reopened = 0
@@ -57,7 +66,7 @@ class Client:
         data = head.encode("latin-1") + body
         kept = self._writer is not None
         outcome = await self._attempt(method, data)
-        if outcome.end is End.LOST and kept and method in IDEMPOTENT:
+        if outcome.end is End.LOST and kept and self.repeats and method in IDEMPOTENT:
             self.reopened += 1
             outcome = await self._attempt(method, data)
         return outcome

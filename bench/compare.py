@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import platform
 import shutil
 import signal
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terminal = (sys.stderr if to_error else sys.stdout).isatty()
     console = Console(width=None if terminal else 130, stderr=to_error)
     progress = Console(stderr=True)
+    load_before = os.getloadavg()[0]
     try:
         peers = _present(options.peers, progress)
         _need_wrk()
@@ -77,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pinned = "not pinned" if proxy_core is None else f"proxy {proxy_core}, target and wrk {load_core}"
     about: dict[str, Any] = {
         "machine": platform.platform(),
+        "load_before": load_before,
         "cores": pinned,
         "seconds": options.seconds,
         "rounds": options.rounds,
@@ -86,16 +89,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for peer in peers:
         console.print(f"{peer.name} {peer.version()} counts: {peer.counts}", markup=False, highlight=False)
     length = f"median of {options.rounds} rounds of {options.seconds} s"
-    console.print(f"cores: {pinned}; {length}", highlight=False)
+    load_line = f"load average of the machine before the run: {load_before:.2f}"
+    console.print(f"cores: {pinned}; {length}; {load_line}", highlight=False)
     if options.json:
         text = json.dumps(report.document(lines, about), indent=1)
         Path(options.json).write_text(text + "\n") if options.json != "-" else print(text)
     return 1 if any(line.failure for line in lines) else 0
 
 
-def compare(
-    case: Case, peers: Sequence[Peer], seconds: int, rounds: int, progress: Console
-) -> list[report.Line]:
+def compare(case: Case, peers: Sequence[Peer], seconds: int, rounds: int, progress: Console) -> list[report.Line]:
     """Measure every peer in every round, in turn; a peer that fails once is left out from then on."""
     runs: dict[str, list[report.Measurement]] = {peer.name: [] for peer in peers}
     failures: dict[str, str] = {}

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.peers import PEERS
-from bench.processes import BenchError, Memory, free_ports, memory, raise_open_files
+from bench.processes import BenchError, Memory, free_ports, memory, open_files, raise_open_files
 from bench.stand import counting_target, serving
 from bench.table import GROUPS, one_rule
 
@@ -76,6 +76,8 @@ def measure(peer: str, count: int, folder: Path) -> tuple[Memory, Memory, int]:
             _exchange(connection)
             connections.append(connection)
         time.sleep(1)
+        if (held := open_files(proxy.pid)) < count:
+            raise BenchError(f"the processes seen hold {held} open files, fewer than {count} connections")
         after = memory(proxy.pid)
         kept = sum(_answers(connection) for connection in connections)
         proxy.check_alive()

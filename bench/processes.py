@@ -155,6 +155,11 @@ def memory(pid: int) -> Memory:
     return Memory(rss, pss)
 
 
+def open_files(pid: int) -> int:
+    """Return how many files and sockets a process tree holds open."""
+    return sum(len(os.listdir(f"/proc/{member}/fd")) for member in tree(pid))
+
+
 def _stat(pid: int) -> list[str] | None:
     """Return the fields of /proc/PID/stat from `state`, field 3 of proc(5), on; None if it is gone."""
     try:

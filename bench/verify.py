@@ -52,9 +52,7 @@ def check_decisions(port: int, table: Table, requests: Iterable[Request], bodies
         expected = bodies[table.evaluate(request)]
         if (status, body) != (200, expected):
             asked = f"{request.method} {request.target} at {request.host}"
-            raise BenchError(
-                f"{asked}: {status} {body[:40]!r} ({len(body)} bytes), not 200 {expected[:40]!r}"
-            )
+            raise BenchError(f"{asked}: {status} {body[:40]!r} ({len(body)} bytes), not 200 {expected[:40]!r}")
 
 
 def check_echo(port: int, request: Request) -> None:
@@ -78,11 +76,7 @@ def check_forwarding(port: int) -> None:
     seen = [body.decode().split("|") for _, (_, body) in answers(port, [Request(path="/seen")] * 4)]
     for forwarded_for, protocol, forwarded_port, identity, _ in seen:
         # Envoy gives the machine's own address for a client on loopback, the others 127.0.0.1.
-        if (
-            not _is_address(forwarded_for)
-            or (protocol, forwarded_port) != ("http", str(port))
-            or not identity
-        ):
+        if not _is_address(forwarded_for) or (protocol, forwarded_port) != ("http", str(port)) or not identity:
             raise BenchError(f"the target saw {seen[0]}")
     if len({fields[3] for fields in seen}) < len(seen):
         raise BenchError("two requests came with one request id")

@@ -43,9 +43,7 @@ def list_products(
 def read_product(product_id: Id, shop: Here) -> dict[str, Any]:
     """Return one product with its description."""
     with shop.database.read() as connection:
-        row = connection.execute(
-            f"SELECT {_SUMMARY}, description FROM products WHERE id = ?", (product_id,)
-        ).fetchone()
+        row = connection.execute(f"SELECT {_SUMMARY}, description FROM products WHERE id = ?", (product_id,)).fetchone()
     if row is None:
         raise not_found("product", product_id)
     return dict(row)
@@ -62,9 +60,7 @@ def list_categories(shop: Here) -> dict[str, Any]:
 
 
 @router.get("/search")
-def search(
-    shop: Here, q: Annotated[str, Query(min_length=1, max_length=100)], limit: Limit = 10
-) -> dict[str, Any]:
+def search(shop: Here, q: Annotated[str, Query(min_length=1, max_length=100)], limit: Limit = 10) -> dict[str, Any]:
     """Rank the products by the words of the query, rare words and names first, then by what sells.
 
     There is no index: every search reads and splits every description, the way a shop's first search does.

@@ -52,9 +52,7 @@ def upload_contacts(user_id: Id, upload: ContactList, shop: Here) -> dict[str, A
         {"id": user["id"], "name": user["name"]}
         for user in users
         if user["id"] != user_id
-        and (
-            contact_hash(user["email"]) in hashes or (user["phone"] and contact_hash(user["phone"]) in hashes)
-        )
+        and (contact_hash(user["email"]) in hashes or (user["phone"] and contact_hash(user["phone"]) in hashes))
     ]
     return {"contacts": len(upload.contacts), "hashes": len(hashes), "matched": matched}
 

@@ -39,9 +39,7 @@ async def image_body(request: Request) -> bytes:
 
 
 @router.post("", status_code=201)
-def upload_image(
-    body: Annotated[bytes, Depends(image_body)], shop: Here, response: Response
-) -> dict[str, Any]:
+def upload_image(body: Annotated[bytes, Depends(image_body)], shop: Here, response: Response) -> dict[str, Any]:
     """Store an image in four sizes as JPEG; 413 for too many pixels, 422 for what is no image."""
     sizes = resize(body)
     with shop.database.write() as connection:

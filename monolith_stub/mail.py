@@ -6,6 +6,7 @@ import smtplib
 import time
 from collections.abc import Sequence
 from email.message import EmailMessage
+from email.utils import localtime, make_msgid
 from pathlib import Path
 from typing import Protocol
 
@@ -65,10 +66,10 @@ def welcome_mail(address: str, name: str, favourites: Sequence[str]) -> EmailMes
     message["From"] = "shop@mycompany.com"
     message["To"] = address
     message["Subject"] = "Welcome to the shop"
+    message["Date"] = localtime()
+    message["Message-ID"] = make_msgid(domain="mycompany.com")
     products = "\n".join(f"  - {product}" for product in favourites)
-    message.set_content(
-        f"Hello {name},\n\nwelcome! This is what your city likes:\n\n{products}\n\nYour shop\n"
-    )
+    message.set_content(f"Hello {name},\n\nwelcome! This is what your city likes:\n\n{products}\n\nYour shop\n")
     return message
 
 

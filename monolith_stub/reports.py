@@ -82,9 +82,7 @@ def write_report(database: Database) -> dict[str, Any]:
         for name, query in _QUERIES.items():
             report[name] = [dict(row) for row in connection.execute(query)]
     with database.write() as connection:
-        connection.execute(
-            "INSERT OR REPLACE INTO reports VALUES (?, ?)", (report["day"], json.dumps(report))
-        )
+        connection.execute("INSERT OR REPLACE INTO reports VALUES (?, ?)", (report["day"], json.dumps(report)))
     return report
 
 

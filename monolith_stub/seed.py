@@ -26,8 +26,7 @@ def _words(text: str) -> tuple[str, ...]:
 # Every seeded user has this password, and one hash for all: 2,000 would take a minute.
 PASSWORD = "strangler-fig"
 PASSWORD_HASH = (
-    "scrypt$16384$8$1$7365656465642d757365722d73616c74$07f4b4becd"
-    "c826df296c01f2947020b18df2610e81deb384b87840fb12d9f7e1"
+    "scrypt$16384$8$1$7365656465642d757365722d73616c74$07f4b4becdc826df296c01f2947020b18df2610e81deb384b87840fb12d9f7e1"
 )
 
 _FIRST_NAMES = _words(
@@ -39,9 +38,7 @@ _LAST_NAMES = _words(
     "Kowalski Larsen Li Lopez Mensah Meyer Moreau Nguyen Novak Okafor Patel Petrov Rossi Sato Silva Singh "
     "Smith Tanaka Weber Wolf"
 )
-_CITIES = _words(
-    "Berlin Bogota Cairo Delhi Dublin Lagos Lima Lisbon Madrid Milan Nairobi Oslo Paris Porto Seoul Tokyo"
-)
+_CITIES = _words("Berlin Bogota Cairo Delhi Dublin Lagos Lima Lisbon Madrid Milan Nairobi Oslo Paris Porto Seoul Tokyo")
 _KINDS = {
     "books": _words("atlas novel cookbook notebook biography"),
     "camping": _words("tent lantern stove hammock sleeping-bag"),
@@ -61,9 +58,7 @@ _QUALITIES = _words(
     "light sturdy compact classic quiet bright warm foldable waterproof handmade recycled everyday slim "
     "smooth rugged vintage modern precise soft steady"
 )
-_MATERIALS = _words(
-    "steel bamboo cotton leather linen oak copper glass wool cork aluminium ceramic nylon walnut"
-)
+_MATERIALS = _words("steel bamboo cotton leather linen oak copper glass wool cork aluminium ceramic nylon walnut")
 _USES = (
     *("long weekends", "small flats", "cold mornings", "daily commuting", "first attempts", "rainy days"),
     *("demanding professionals", "family trips", "quiet evenings", "busy kitchens", "mountain trails"),

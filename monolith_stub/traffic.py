@@ -60,9 +60,7 @@ class _Visitors:
     def next_request(self) -> SampleRequest:
         (make,) = self._draw.choices(_MAKERS, _WEIGHTS)
         request = make(self)
-        (agent,) = self._draw.choices(
-            [agent for _, agent in _USER_AGENTS], [share for share, _ in _USER_AGENTS]
-        )
+        (agent,) = self._draw.choices([agent for _, agent in _USER_AGENTS], [share for share, _ in _USER_AGENTS])
         path = request.path
         if request.method == "GET" and self._draw.random() < BOT_SHARE:
             path += ("&" if "?" in path else "?") + "utm_source=bot"
@@ -213,9 +211,7 @@ def photo(number: int, width: int = 2000, height: int = 1500) -> bytes:
     """Return a PNG with the size and the grain of a photo (made in about 0.1 s, then kept)."""
     draw = random.Random(number)
     grain = draw.randbytes(3 * width)
-    row = bytes(
-        ((position * 200 // (3 * width)) + (noise >> 3)) & 255 for position, noise in enumerate(grain)
-    )
+    row = bytes(((position * 200 // (3 * width)) + (noise >> 3)) & 255 for position, noise in enumerate(grain))
     lines = bytearray()
     for line in range(height):
         shift = 3 * (line * 7 % width)
@@ -223,8 +219,7 @@ def photo(number: int, width: int = 2000, height: int = 1500) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 1)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from proxy.config.load import Loaded, load
+from proxy.config.load import MAX_BYTES, load_with_warnings
 from proxy.config.model import Config
-from proxy.config.problem import Place, Problem
+from proxy.config.problem import ConfigError, Place, Problem
 from proxy.forward.headers import host_to_target
 from proxy.gateway import Gateway
 from proxy.observe.access_log import AccessLog
@@ -73,7 +73,7 @@ class Control:
         environment: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._path = path
+        self.path = path
         self._environment = environment
         self._clock = clock
         self._counts = {"success": 1, "failure": 0}
@@ -108,17 +108,17 @@ class Control:
         """Read the file again and put its table in force; on any problem the table before keeps serving."""
         async with self._reloading:
             try:
-                text = await asyncio.to_thread(self._path.read_text, encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                problem = Problem("error", "unreadable", Place(1, 1, ""), f"cannot read {self._path}: {error}")
+                content = await asyncio.to_thread(read_table, self.path)
+                config, warnings = load_with_warnings(content, self._environment, str(self.path))
+            except OSError as error:
+                problem = Problem("error", "unreadable", Place(1, 1, ""), f"cannot read {self.path}: {error}")
                 return self._refused([problem])
-            loaded = load(text, self._environment, str(self._path))
-            if loaded.config is None:
-                return self._refused(loaded.problems)
-            if loaded.config == self.runtime.config:
-                return self._accepted(loaded, changed=False)
-            problems = await self._swap(loaded.config)
-            return self._refused(problems) if problems else self._accepted(loaded, changed=True)
+            except ConfigError as error:
+                return self._refused(error.problems)
+            if config == self.runtime.config:
+                return self._accepted(warnings, changed=False)
+            problems = await self._swap(config)
+            return self._refused(problems) if problems else self._accepted(warnings, changed=True)
 
     async def _swap(self, config: Config) -> list[Problem]:
         """Build, prepare and put in force; return why not, if not."""
@@ -136,7 +136,9 @@ class Control:
                     for port in opened:
                         self.ports.close(port)
                     return [
-                        Problem("error", "port-unavailable", listener.place, f"cannot listen on {listener.port}: {error}")
+                        Problem(
+                            "error", "port-unavailable", listener.place, f"cannot listen on {listener.port}: {error}"
+                        )
                     ]
                 opened.append(listener.port)
         self.gateway.replace(runtime)
@@ -146,18 +148,18 @@ class Control:
                 self.ports.close(port)
         return []
 
-    def _accepted(self, loaded: Loaded, *, changed: bool) -> ReloadResult:
-        self._note(True, loaded.problems)
-        logger.info("%s: %s", self._path, "new table in force" if changed else "nothing changed")
-        for problem in loaded.problems:
-            logger.warning("%s:%s", self._path, problem)
-        return ReloadResult(True, changed, tuple(loaded.problems))
+    def _accepted(self, warnings: Sequence[Problem], *, changed: bool) -> ReloadResult:
+        self._note(True, warnings)
+        logger.info("%s: %s", self.path, "new table in force" if changed else "nothing changed")
+        for problem in warnings:
+            logger.warning("%s:%s", self.path, problem)
+        return ReloadResult(True, changed, tuple(warnings))
 
     def _refused(self, problems: Sequence[Problem]) -> ReloadResult:
         self._note(False, problems)
         for problem in problems:
-            logger.error("%s:%s", self._path, problem)
-        logger.error("%s: the table before keeps serving", self._path)
+            logger.error("%s:%s", self.path, problem)
+        logger.error("%s: the table before keeps serving", self.path)
         return ReloadResult(False, False, tuple(problems))
 
     def _note(self, successful: bool, problems: Sequence[Problem]) -> None:
@@ -180,6 +182,12 @@ class Control:
         return explain_request(self.runtime.config, listener, self.runtime, method, target, headers, source_ip)
 
 
+def read_table(path: Path) -> bytes:
+    """The bytes of a table's file, no more of them than a table may have and one; raise OSError."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
 def explain_request(
     config: Config,
     name: str,
@@ -192,8 +200,6 @@ def explain_request(
     """Explain a request to the listener of this name."""
     listener = runtime.listeners[name]
     scheme: Literal["http", "https"] = "https" if listener.config.protocol == "HTTPS" else "http"
-    view = RequestView.of(
-        method, target, list(headers), peer=source_ip, scheme=scheme, port=listener.config.port
-    )
+    view = RequestView.of(method, target, list(headers), peer=source_ip, scheme=scheme, port=listener.config.port)
     forwarded_host = host_to_target(view, config.attributes)
     return explain(listener.config, listener.table, view, forwarded_host=forwarded_host)

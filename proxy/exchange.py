@@ -216,11 +216,11 @@ class RequestExchange(RequestRecord):
 
     def timed_out(self, *, request_complete: bool) -> None:
         """Nothing moved for the idle timeout: whose fault is it (alb.md 6.6)?"""
+        is_connecting = self._task is not None
         self._drop_connection()
-        if self.tunnel or self._started:
-            error: GatewayError = ClientClosedError("idle") if self._client_is_slow else TargetTimeoutError("idle", sent=True)
-            self._cut(error.reason)
-        elif self._task is not None:
+        if self._started:
+            self._cut(ClientClosedError.reason if self._client_is_slow else TargetTimeoutError.reason)
+        elif is_connecting:
             self._fail(TargetConnectTimeout("no connection within the idle timeout", sent=False))
         elif request_complete or self._paused:
             self._fail(TargetTimeoutError("no response within the idle timeout", sent=True))
@@ -295,8 +295,10 @@ class RequestExchange(RequestRecord):
             return
         data = b"".join(self._outgoing)
         self._outgoing = []
+        self._paused = False
         self._dispatch(connection, data)
-        self._client.resume()
+        if not self._paused:
+            self._client.resume()
         self.overhead += time.perf_counter() - began
 
     def _dispatch(self, connection: TargetConnection, data: bytes) -> None:
@@ -363,6 +365,7 @@ class RequestExchange(RequestRecord):
 
     def response_failed(self, error: TargetError) -> None:
         """Repeat the request where that is safe, else answer for the target."""
+        connection = self._connection
         self._connection = None
         if self._started:
             self._cut(error.reason)
@@ -370,7 +373,7 @@ class RequestExchange(RequestRecord):
         target = self._target
         assert target is not None
         assert self._group is not None
-        data = self._data_to_repeat(error)
+        data = self._data_to_repeat(error, connection)
         if data is not None:
             target.in_flight -= 1
             self._target = None
@@ -388,13 +391,15 @@ class RequestExchange(RequestRecord):
                 return
         self._fail(error)
 
-    def _data_to_repeat(self, error: TargetError) -> bytes | None:
-        """The bytes to send again: all unsent ones, or a whole small idempotent request to which nothing came back."""
+    def _data_to_repeat(self, error: TargetError, connection: TargetConnection | None) -> bytes | None:
+        """The bytes to send again: all unsent ones, or a whole small idempotent request on a connection gone stale."""
         if self._attempts >= MAX_ATTEMPTS or self._informed or error.status == TargetTimeoutError.status:
             return None
         if not error.sent:
             return b"".join(self._outgoing)
-        if isinstance(error, TargetClosedError) and self.method in IDEMPOTENT and not self._upgrade:
+        if self.method not in IDEMPOTENT or self._upgrade or connection is None or not connection.was_stale:
+            return None
+        if isinstance(error, TargetClosedError):
             return self._replay
         return None
 
@@ -407,7 +412,10 @@ class RequestExchange(RequestRecord):
         self.tunnel = True
         self.head_at = now
         self.status = self.target_status = 101
-        block = response_block_to_client(head) + b"Connection: Upgrade\r\nUpgrade: " + head.fields.get(b"upgrade", b"websocket") + b"\r\n"
+        block = b"%sConnection: Upgrade\r\nUpgrade: %s\r\n" % (
+            response_block_to_client(head),
+            head.fields.get(b"upgrade", b"websocket"),
+        )
         self._client.active_at = now
         self.response_bytes += self._client.tunnel(head.reason, block, data)
 
@@ -477,7 +485,7 @@ class RequestExchange(RequestRecord):
         self._started = True
         block = self._gateway.answer_block(headers, len(body))
         sent = b"" if self.method == b"HEAD" else body
-        reason = REASONS.get(status, b"")
+        reason = REASONS.get(status, "").encode()
         self.response_bytes += self._client.start(status, reason, block, len(body), sent, True)
         now = time.perf_counter()
         if not self._attempts:

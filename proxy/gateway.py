@@ -22,6 +22,7 @@ from proxy.observe.record import RequestRecord
 from proxy.observe.snapshot import Snapshot
 from proxy.rules.request import RequestView
 from proxy.runtime import Runtime, carry_over, serving_rules, weights
+from proxy.targets.health import ROUTABLE_STATES
 
 logger = logging.getLogger(__name__)
 
@@ -81,9 +82,7 @@ class Gateway:
         if listener is None:
             # A connection of a listener that a reload removed: its last table is gone, so it is refused.
             listener = next(iter(runtime.by_port.values()))
-        exchange = RequestExchange(
-            self, client, listener, runtime, view, block, length, minor, upgrade, ambiguous
-        )
+        exchange = RequestExchange(self, client, listener, runtime, view, block, length, minor, upgrade, ambiguous)
         exchange.received_at = received_at
         exchange.started_at = time.time()
         exchange.request_bytes = head_bytes
@@ -106,9 +105,7 @@ class Gateway:
         body = page(error.status)
         block = self.answer_block(PAGE_HEADERS, len(body))
         sent = b"" if record.method == b"HEAD" else body
-        record.response_bytes = client.start(
-            error.status, REASONS[error.status], block, len(body), sent, True
-        )
+        record.response_bytes = client.start(error.status, REASONS[error.status].encode(), block, len(body), sent, True)
         record.ended_at = time.perf_counter()
         record.overhead = record.ended_at - received_at
         self.note(error, record)
@@ -193,7 +190,7 @@ class Gateway:
         """The gauges of this moment."""
         return LiveState(
             groups={
-                name: [(target.id, target.state == "healthy", target.in_flight) for target in group.targets]
+                name: [(target.id, target.state in ROUTABLE_STATES, target.in_flight) for target in group.targets]
                 for name, group in self.runtime.groups.items()
             },
             weights=weights(self.runtime.config),

@@ -10,8 +10,6 @@ from bench.peers.haproxy import HAProxy
 from bench.peers.nginx import Nginx
 from bench.peers.peer import Peer, Site
 
-PEERS: dict[str, Peer] = {
-    peer.name: peer for peer in (Nginx(), HAProxy(), Caddy(), Envoy(), Baseline(), Gateway())
-}
+PEERS: dict[str, Peer] = {peer.name: peer for peer in (Nginx(), HAProxy(), Caddy(), Envoy(), Baseline(), Gateway())}
 
 __all__ = ["PEERS", "Peer", "Site"]

@@ -16,9 +16,7 @@ def main() -> None:
     parser.add_argument(
         "--port", type=int, default=os.environ.get("RECOMMENDATIONS_PORT", "8002"), help="0: a free port"
     )
-    parser.add_argument(
-        "--data", type=Path, default=os.environ.get("RECOMMENDATIONS_DATA", "./recommendations-data")
-    )
+    parser.add_argument("--data", type=Path, default=os.environ.get("RECOMMENDATIONS_DATA", "./recommendations-data"))
     flags = parser.parse_args()
     uvicorn.run(
         create_app(flags.data),

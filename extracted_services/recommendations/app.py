@@ -12,7 +12,7 @@ from pydantic import Field
 
 from extracted_services.recommendations.store import Snapshot, load
 
-Id = Annotated[int, Field(ge=1, le=2**53)]
+Id = Annotated[int, Field(ge=1, lt=10**12)]
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 router = APIRouter(prefix="/api/recommendations", tags=["recommendations"])

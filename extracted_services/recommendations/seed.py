@@ -40,9 +40,7 @@ _QUALITIES = _words(
     "light sturdy compact classic quiet bright warm foldable waterproof handmade recycled everyday slim "
     "smooth rugged vintage modern precise soft steady"
 )
-_MATERIALS = _words(
-    "steel bamboo cotton leather linen oak copper glass wool cork aluminium ceramic nylon walnut"
-)
+_MATERIALS = _words("steel bamboo cotton leather linen oak copper glass wool cork aluminium ceramic nylon walnut")
 
 
 def users() -> Iterator[tuple[int, str]]:

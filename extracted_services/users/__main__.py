@@ -14,9 +14,7 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests in flight; other mail waits in the outbox."""
     parser = argparse.ArgumentParser(prog="python -m extracted_services.users", description=__doc__)
     parser.add_argument("--host", default=os.environ.get("USERS_HOST", "127.0.0.1"))
-    parser.add_argument(
-        "--port", type=int, default=os.environ.get("USERS_PORT", "8001"), help="0: a free port"
-    )
+    parser.add_argument("--port", type=int, default=os.environ.get("USERS_PORT", "8001"), help="0: a free port")
     parser.add_argument("--data", type=Path, default=os.environ.get("USERS_DATA", "./users-data"))
     flags = parser.parse_args()
     try:

@@ -21,9 +21,9 @@ from extracted_services.users.store import AddressTakenError, Store
 BODY_LIMIT = 64 * 1024
 MAX_REPORTED_PROBLEMS = 20
 
-Id = Annotated[int, Field(ge=1, le=2**53)]
+Id = Annotated[int, Field(ge=1, lt=10**12)]
 Limit = Annotated[int, Query(ge=1, le=100)]
-After = Annotated[int, Query(ge=0, le=2**53, description="list what comes after this id")]
+After = Annotated[int, Query(ge=0, lt=10**12, description="list what comes after this id")]
 Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$"),

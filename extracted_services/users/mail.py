@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from email import message_from_bytes
 from email.message import EmailMessage
+from email.utils import localtime, make_msgid
 from pathlib import Path
 from typing import Protocol
 
@@ -80,9 +81,9 @@ def welcome_mail(address: str, name: str) -> EmailMessage:
     message["From"] = "shop@mycompany.com"
     message["To"] = address
     message["Subject"] = "Welcome to the shop"
-    message.set_content(
-        f"Hello {name},\n\nwelcome! Have a look around: https://mycompany.com/\n\nYour shop\n"
-    )
+    message["Date"] = localtime()
+    message["Message-ID"] = make_msgid(domain="mycompany.com")
+    message.set_content(f"Hello {name},\n\nwelcome! Have a look around: https://mycompany.com/\n\nYour shop\n")
     return message
 
 

@@ -15,8 +15,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 # Of "strangler-fig", the password of every seeded user.
 PASSWORD_HASH = (
-    "scrypt$16384$8$1$7365656465642d757365722d73616c74$07f4b4becd"
-    "c826df296c01f2947020b18df2610e81deb384b87840fb12d9f7e1"
+    "scrypt$16384$8$1$7365656465642d757365722d73616c74$07f4b4becdc826df296c01f2947020b18df2610e81deb384b87840fb12d9f7e1"
 )
 
 _FIRST_NAMES = _words(
@@ -28,9 +27,7 @@ _LAST_NAMES = _words(
     "Kowalski Larsen Li Lopez Mensah Meyer Moreau Nguyen Novak Okafor Patel Petrov Rossi Sato Silva Singh "
     "Smith Tanaka Weber Wolf"
 )
-_CITIES = _words(
-    "Berlin Bogota Cairo Delhi Dublin Lagos Lima Lisbon Madrid Milan Nairobi Oslo Paris Porto Seoul Tokyo"
-)
+_CITIES = _words("Berlin Bogota Cairo Delhi Dublin Lagos Lima Lisbon Madrid Milan Nairobi Oslo Paris Porto Seoul Tokyo")
 
 
 class User(NamedTuple):

@@ -81,9 +81,7 @@ class Store:
                     f"VALUES (?, ?, ?, ?, ?, ?) RETURNING {_USER}",
                     values,
                 ).fetchone()
-                connection.execute(
-                    "INSERT INTO outbox (message, due_at) VALUES (?, ?)", (mail.as_bytes(), time.time())
-                )
+                connection.execute("INSERT INTO outbox (message, due_at) VALUES (?, ?)", (mail.as_bytes(), time.time()))
                 return dict(row)
         except sqlite3.IntegrityError as error:
             raise AddressTakenError from error
@@ -97,9 +95,7 @@ class Store:
     def user_with_password(self, email: str) -> tuple[dict[str, Any], str] | None:
         """Return the user with this address and their password hash."""
         with self._read() as connection:
-            row = connection.execute(
-                f"SELECT {_USER}, password_hash FROM users WHERE email = ?", (email,)
-            ).fetchone()
+            row = connection.execute(f"SELECT {_USER}, password_hash FROM users WHERE email = ?", (email,)).fetchone()
         if row is None:
             return None
         user = dict(row)
@@ -108,9 +104,7 @@ class Store:
     def users(self, after: int, limit: int) -> list[dict[str, Any]]:
         """Return users by id."""
         with self._read() as connection:
-            rows = connection.execute(
-                f"SELECT {_USER} FROM users WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
-            )
+            rows = connection.execute(f"SELECT {_USER} FROM users WHERE id > ? ORDER BY id LIMIT ?", (after, limit))
             return [dict(row) for row in rows]
 
     def lease_mail(self, now: float) -> PendingMail | None:

@@ -12,6 +12,7 @@ from fastapi import FastAPI, HTTPException, Query, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from proxy import __version__
 from proxy.admin import models, views
@@ -19,6 +20,7 @@ from proxy.admin.control import GatewayControl
 from proxy.admin.explain import read_question
 from proxy.admin.readiness import reasons_against
 from proxy.admin.security import AdminPolicy, Guard
+from proxy.errors import GatewayError
 from proxy.observe.exposition import render
 
 STATIC_FILES = {
@@ -62,13 +64,13 @@ def create_admin(
     app = FastAPI(
         title="Strangler Fig admin API",
         version=__version__,
-        description="The gateway's rules, targets and counts; what is not a GET needs the token.",
+        description="The gateway's rules, targets and counts; writes need the token.",
         docs_url=None,
         redoc_url=None,
     )
     app.add_middleware(Guard, policy=AdminPolicy(host, token, allowed_hosts))
     app.add_exception_handler(RequestValidationError, _invalid_request)
-    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(StarletteHTTPException, _http_error)
     _add_probes(app, gateway)
     _add_views(app, gateway)
     _add_explain(app, gateway)
@@ -150,7 +152,10 @@ def _add_explain(app: FastAPI, gateway: GatewayControl) -> None:
             asked = read_question(question, runtime)
         except ValueError as error:
             raise HTTPException(422, str(error)) from None
-        document = gateway.explain(asked.listener, asked.method, asked.target, asked.headers, asked.source_ip)
+        try:
+            document = gateway.explain(asked.listener, asked.method, asked.target, asked.headers, asked.source_ip)
+        except GatewayError as error:
+            raise HTTPException(422, f"the gateway would answer this request with {error.status}: {error}") from None
         return models.Explanation.model_validate(dict(document))
 
 
@@ -195,13 +200,14 @@ def _only(responses: dict[int | str, dict[str, Any]], *codes: int) -> dict[int |
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
     """Name each field that is wrong, in one sentence."""
-    details = error.errors() if isinstance(error, RequestValidationError) else ()
+    if not isinstance(error, RequestValidationError):
+        raise error
+    details = error.errors()
     message = "; ".join(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details)
     return JSONResponse({"error": message[:2000]}, 422)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    status, detail = (
-        (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "failed")
-    )
-    return JSONResponse({"error": detail}, status)
+    if not isinstance(error, StarletteHTTPException):
+        raise error
+    return JSONResponse({"error": error.detail}, error.status_code, dict(error.headers or {}))

@@ -200,9 +200,7 @@ class ExplainQuestion(BaseModel):
         default=[], max_length=100, description="Header lines, `Name: value`; may be repeated."
     )
     source_ip: str = Field(default="127.0.0.1", max_length=64)
-    listener: str | None = Field(
-        default=None, max_length=256, description="Chosen by the URL's port when not given."
-    )
+    listener: str | None = Field(default=None, max_length=256, description="Chosen by the URL's port when not given.")
     target: str | None = Field(
         default=None,
         max_length=16384,

@@ -80,9 +80,7 @@ class AdminPolicy:
             )
         for origin in _values(headers, b"origin"):
             if origin.lower() not in (f"http://{hosts[0].lower()}", f"https://{hosts[0].lower()}"):
-                return Refusal(
-                    403, f"foreign Origin {origin[:256]!r}: other sites may not use the admin port"
-                )
+                return Refusal(403, f"foreign Origin {origin[:256]!r}: other sites may not use the admin port")
         if method in READING_METHODS or path in READING_POSTS:
             return None
         return self._refuse_write(_values(headers, b"authorization"))

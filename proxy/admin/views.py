@@ -30,9 +30,7 @@ def rules(runtime: RuntimeView | None, snapshot: Snapshot) -> models.Rules:
     if runtime is None:
         return models.Rules(listeners=[])
     counts = _RuleCounts(snapshot)
-    return models.Rules(
-        listeners=[_listener(listener.config, counts) for listener in runtime.listeners.values()]
-    )
+    return models.Rules(listeners=[_listener(listener.config, counts) for listener in runtime.listeners.values()])
 
 
 def target_groups(runtime: RuntimeView | None) -> models.TargetGroups:
@@ -106,9 +104,7 @@ def _listener(config: ListenerConfig, counts: _RuleCounts) -> models.Listener:
         name=config.name,
         port=config.port,
         protocol=config.protocol,
-        rules=[
-            _rule(config.name, *rule, counts) for rule in (*written, (DEFAULT_RULE, None, (), config.default))
-        ],
+        rules=[_rule(config.name, *rule, counts) for rule in (*written, (DEFAULT_RULE, None, (), config.default))],
     )
 
 

@@ -98,9 +98,7 @@ def _placeholders(known: tuple[str, ...], *, once: bool) -> Check:
         found = _PLACEHOLDER.findall(text)
         if set(found) - set(known) or text.count("#") != len(re.findall(r"#\{\w+\}", text)):
             words = " ".join(f"#{{{name}}}" for name in known)
-            return Fault(
-                "invalid-placeholder", f"has a # that begins no placeholder of this field; known: {words}"
-            )
+            return Fault("invalid-placeholder", f"has a # that begins no placeholder of this field; known: {words}")
         if once and len(found) != len(set(found)):
             return Fault("invalid-placeholder", "has the same placeholder twice; each may come once")
         return None
@@ -193,9 +191,7 @@ def _redirect(fields: Fields) -> RedirectConfig:
         "/#{path}",
     )
     if as_requested and not refused:
-        message = (
-            "this redirect leads to itself: change protocol, host, port or path; the query is not enough"
-        )
+        message = "this redirect leads to itself: change protocol, host, port or path; the query is not enough"
         fields.report.error("redirect-loop", fields.place, message)
     return redirect
 
@@ -250,11 +246,7 @@ FIXED_RESPONSE: Field[FixedResponseConfig] = Field(
 
 
 def _https_url(text: str) -> Fault | None:
-    return (
-        None
-        if re.fullmatch(r"https://[^\s/]+(/\S*)?", text)
-        else Fault("invalid-value", "is not an https:// URL")
-    )
+    return None if re.fullmatch(r"https://[^\s/]+(/\S*)?", text) else Fault("invalid-value", "is not an https:// URL")
 
 
 def _present(fields: Fields) -> bool:
@@ -265,9 +257,7 @@ def _claim_values_fit(fields: Fields) -> bool:
     if fields.find(_CLAIM_FORMAT) == "space-separated-values" and any(
         " " in value for value in fields.get(_CLAIM_VALUES, ())
     ):
-        fields.error(
-            "invalid-value", _CLAIM_VALUES, "a value of space-separated-values cannot contain a blank"
-        )
+        fields.error("invalid-value", _CLAIM_VALUES, "a value of space-separated-values cannot contain a blank")
     return True
 
 
@@ -286,9 +276,7 @@ def _own_claim(text: str) -> Fault | None:
 _URL = Text("an https:// URL", checks=(_https_url,))
 _SESSION_FIELDS: tuple[Field[Any], ...] = (
     Field("session_cookie_name", Text("a cookie name", longest=256), "Default AWSELBAuthSessionCookie."),
-    Field(
-        "session_timeout", Integer(1, LONGEST_STICKINESS_SECONDS, "seconds"), "In seconds; default 604800."
-    ),
+    Field("session_timeout", Integer(1, LONGEST_STICKINESS_SECONDS, "seconds"), "In seconds; default 604800."),
     Field("scope", Text("a scope"), "Default openid."),
     Field(
         "authentication_request_extra_params",
@@ -309,9 +297,7 @@ _CLAIM_FORMAT = Field(
     "How the claim is written in the token.",
     required=True,
 )
-_CLAIM_VALUES = Field(
-    "values", OneOrMany(Text("a claim value", longest=256)), "Accepted values.", required=True
-)
+_CLAIM_VALUES = Field("values", OneOrMany(Text("a claim value", longest=256)), "Accepted values.", required=True)
 _CLAIM = Record(
     "a claim",
     (
@@ -387,12 +373,8 @@ AUTHENTICATION: tuple[Field[bool], ...] = (
 _REWRITE = Record(
     "a rewrite",
     (
-        Field(
-            "regex", Text("a regular expression", checks=(regex_fault,)), "What is searched.", required=True
-        ),
-        Field(
-            "replace", Text("a replacement", shortest=0), "What stands instead; $1 is a group.", required=True
-        ),
+        Field("regex", Text("a regular expression", checks=(regex_fault,)), "What is searched.", required=True),
+        Field("replace", Text("a replacement", shortest=0), "What stands instead; $1 is a group.", required=True),
     ),
     _present,
 )
@@ -408,17 +390,15 @@ def _transform_type(fields: Fields) -> str | None:
 
 def _one_of_each(types: tuple[str, ...], place: Place, report: Report) -> tuple[str, ...]:
     for twice in sorted({name for name in types if types.count(name) > 1}):
-        report.error(
-            "duplicate-transform", place, f"{twice} comes more than once; a rule has one of each type"
-        )
+        report.error("duplicate-transform", place, f"{twice} comes more than once; a rule has one of each type")
     return types
 
 
 TRANSFORMS: Field[tuple[str, ...]] = Field(
     "transforms",
-    ListOf(
-        Record("a transform", _TRANSFORM_FIELDS, _transform_type, exactly_one=True), "a list of transforms"
-    ).then(_one_of_each),
+    ListOf(Record("a transform", _TRANSFORM_FIELDS, _transform_type, exactly_one=True), "a list of transforms").then(
+        _one_of_each
+    ),
     "Rewrites before the action; which rule matched does not change.",
     effect=Effect.LATER,
     default=(),
@@ -440,9 +420,7 @@ def action_of(fields: Fields) -> ActionConfig:
         both = " and ".join(field.name for field in given)
         fields.error("several-actions", given[1], f"{both} cannot stand together; give one of {names}")
     if fields.has(FORWARD_STICKINESS) and not fields.has(FORWARD):
-        fields.error(
-            "conflicting-keys", FORWARD_STICKINESS, "stickiness belongs to forward, which is not here"
-        )
+        fields.error("conflicting-keys", FORWARD_STICKINESS, "stickiness belongs to forward, which is not here")
     first = [field for field in AUTHENTICATION if fields.has(field)]
     if len(first) > 1:
         both = " and ".join(field.name for field in first)

@@ -248,9 +248,7 @@ TARGET_GROUP_ATTRIBUTES: Record[TargetGroupAttributes] = Record(
             "off",
             "With a smaller part healthy all targets get requests.",
         ),
-        _later(
-            "lambda.multi_value_headers.enabled", Boolean(), False, "Lists of header values in lambda events."
-        ),
+        _later("lambda.multi_value_headers.enabled", Boolean(), False, "Lists of header values in lambda events."),
         _elsewhere(
             "load_balancing.cross_zone.enabled",
             Choice("true", "false", "use_load_balancer_configuration"),

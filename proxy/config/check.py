@@ -160,9 +160,7 @@ def _quotas(config: Config) -> Iterator[Problem]:
         yield _warning("too-many-listeners", _TOP.of("listeners"), message)
     rules = sum(len(listener.rules) for listener in config.listeners)
     if rules > MAX_RULES:
-        message = (
-            f"{rules} rules over all listeners; a load balancer has at most {MAX_RULES} unless AWS raises it"
-        )
+        message = f"{rules} rules over all listeners; a load balancer has at most {MAX_RULES} unless AWS raises it"
         yield _warning("too-many-rules", _TOP.of("listeners"), message)
     groups = len(config.target_groups)
     if groups > MAX_TARGET_GROUPS:

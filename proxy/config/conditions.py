@@ -52,9 +52,7 @@ def _cidr(text: str) -> Fault | None:
     if not slash:
         return Fault("invalid-cidr", f"is a bare address: write it with /{longest}")
     if not re.fullmatch(r"0|[1-9][0-9]{0,2}", length) or int(length) > longest or "%" in address:
-        return Fault(
-            "invalid-cidr", f"is not a CIDR block: the prefix length is a number from 0 to {longest}"
-        )
+        return Fault("invalid-cidr", f"is not a CIDR block: the prefix length is a number from 0 to {longest}")
     if text == "255.255.255.255/32":
         return Fault("invalid-cidr", "is refused by the load balancer: it is the broadcast address")
     return None
@@ -130,9 +128,7 @@ def _http_header(values: dict[str, tuple[str, ...]], place: Place, report: Repor
     return next((_condition("http-header", each, place, name) for name, each in values.items()), None)
 
 
-def _pairs_of_mapping(
-    values: dict[str, tuple[str, ...]], place: Place, report: Report
-) -> tuple[QueryPair, ...]:
+def _pairs_of_mapping(values: dict[str, tuple[str, ...]], place: Place, report: Report) -> tuple[QueryPair, ...]:
     return tuple(QueryPair(key, value) for key, each in values.items() for value in each)
 
 
@@ -140,9 +136,7 @@ def _any_key(value: str, place: Place, report: Report) -> tuple[QueryPair, ...]:
     return (QueryPair(None, value),)
 
 
-def _query_string(
-    pairs: Iterable[tuple[QueryPair, ...]], place: Place, report: Report
-) -> ConditionConfig | None:
+def _query_string(pairs: Iterable[tuple[QueryPair, ...]], place: Place, report: Report) -> ConditionConfig | None:
     return ConditionConfig("query-string", pairs=tuple(pair for each in pairs for pair in each), place=place)
 
 

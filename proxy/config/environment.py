@@ -29,9 +29,7 @@ def substitute(text: str, env: Mapping[str, str]) -> tuple[str, list[str]]:
     def replacement(match: re.Match[str]) -> str:
         inside = _INSIDE.fullmatch(match[1])
         if not match[2]:
-            faults.append(
-                f"{match[0].split()[0]} has no closing brace: write ${{NAME}} or ${{NAME:-default}}"
-            )
+            faults.append(f"{match[0].split()[0]} has no closing brace: write ${{NAME}} or ${{NAME:-default}}")
             return ""
         if inside is None:
             faults.append(f"{match[0]} is not a reference: write ${{NAME}} or ${{NAME:-default}}")
@@ -41,9 +39,7 @@ def substitute(text: str, env: Mapping[str, str]) -> tuple[str, list[str]]:
         if value or (name in env and default is None):
             return value
         if default is None:
-            faults.append(
-                f"the environment variable {name} is not set: set it, or write ${{{name}:-default}}"
-            )
+            faults.append(f"the environment variable {name} is not set: set it, or write ${{{name}:-default}}")
             return ""
         return str(default)
 

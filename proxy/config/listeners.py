@@ -15,11 +15,7 @@ MAX_PRIORITY = 50_000
 
 
 def _no_control(text: str) -> Fault | None:
-    return (
-        None
-        if text.isprintable()
-        else Fault("invalid-character", "contains a character that is not printable")
-    )
+    return None if text.isprintable() else Fault("invalid-character", "contains a character that is not printable")
 
 
 def _not_default(text: str) -> Fault | None:
@@ -41,9 +37,7 @@ PRIORITY = Field(
     "1 to 50000, unique in the listener; the lowest that matches wins.",
     required=True,
 )
-RULE_CONDITIONS = Field(
-    "conditions", CONDITIONS, "All must hold; of the values in one condition any.", required=True
-)
+RULE_CONDITIONS = Field("conditions", CONDITIONS, "All must hold; of the values in one condition any.", required=True)
 MIGRATION = Field(
     "migration",
     Unknown("a mapping of settings that the load balancer does not have"),
@@ -82,9 +76,7 @@ CERTIFICATES = Field(
     effect=Effect.LATER,
 )
 SSL_POLICY = Field("ssl_policy", Text("an SSL policy"), "TLS versions and ciphers.", effect=Effect.LATER)
-_MUTUAL_MODE = Field(
-    "mode", Choice("off", "passthrough", "verify"), "off, passthrough or verify.", required=True
-)
+_MUTUAL_MODE = Field("mode", Choice("off", "passthrough", "verify"), "off, passthrough or verify.", required=True)
 _TRUST_STORE = Field("trust_store_file", _FILE, "PEM, relative to this file; for verify.")
 
 
@@ -111,9 +103,7 @@ LISTENER_NAME = Field(
     "Unique; default <protocol>-<port>.",
 )
 LISTENER_PORT = Field("port", Integer(1, 65535), "Where it listens; unique.", required=True)
-LISTENER_PROTOCOL = Field(
-    "protocol", Choice("HTTP", "HTTPS"), "HTTP or HTTPS.", effect=Effect.LATER, default="HTTP"
-)
+LISTENER_PROTOCOL = Field("protocol", Choice("HTTP", "HTTPS"), "HTTP or HTTPS.", effect=Effect.LATER, default="HTTP")
 DEFAULT: Field[ActionConfig] = Field(
     "default",
     DEFAULT_ACTION,
@@ -128,9 +118,7 @@ def _listener(fields: Fields) -> ListenerConfig:
     protocol = cast(Literal["HTTP", "HTTPS"], fields.get(LISTENER_PROTOCOL, "HTTP"))
     port = fields.get(LISTENER_PORT, 0)
     if protocol == "HTTPS" and not fields.has(CERTIFICATES):
-        fields.report.error(
-            "missing-key", fields.place, "certificates is missing: an HTTPS listener needs one"
-        )
+        fields.report.error("missing-key", fields.place, "certificates is missing: an HTTPS listener needs one")
     if protocol == "HTTP":
         only_https: tuple[Field[Any], ...] = (CERTIFICATES, SSL_POLICY)
         for field in only_https:

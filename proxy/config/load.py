@@ -20,12 +20,16 @@ from proxy.config.shapes import place_of, quoted, wrong_type
 from proxy.config.table import TABLE
 from proxy.config.tree import MAX_CHARACTERS, Map, Scalar, Sequence, Value, compose, join
 
+_ABOUT_KEYS = ("unknown-target-group",)
+"""Problems of a name that is a key where it stands in a mapping."""
+_KEY = "\0key"
+
 MAX_BYTES = MAX_CHARACTERS
 """Whoever reads a file need not read more than one byte beyond this: `decode` refuses it."""
 
 
-def load(text: str, env: Mapping[str, str], source: str = "routes.yaml") -> Config:
-    """Return what `text` says, its warnings left out; see `load_with_warnings`."""
+def load(text: str | bytes, env: Mapping[str, str], source: str = "routes.yaml") -> Config:
+    """Return what a table says; as `load_with_warnings`, which also returns what is doubtful about it."""
     return load_with_warnings(text, env, source)[0]
 
 
@@ -37,24 +41,21 @@ def load_with_warnings(
     Args:
         text: The whole file; bytes are taken as UTF-8.
         env: Where `${NAME}` is looked up.
-        source: The file's name, for the error's text only.
+        source: The file's name, for the error's text.
 
     Raises:
         ConfigError: The table cannot be used. It holds every error, and the warnings, as the file has them.
     """
     report = Report()
-    if isinstance(text, bytes):
-        decoded = _decode(text, report)
-    else:
-        decoded = text
+    decoded = _decode(text, report) if isinstance(text, bytes) else text
     root = compose(decoded, env, report) if decoded is not None else None
     config: Config | None = None
     if isinstance(root, Map):
         config = TABLE.read(root, "", report)
+        if config is not None:
+            report.problems += _across(config, root, report.failed)
     elif root is not None:
         wrong_type(root, "", report, "a table that begins with version: 1")
-    if config is not None and isinstance(root, Map):
-        report.problems += _across(config, root, report.failed)
     problems = sorted(report.problems, key=lambda problem: (problem.place.line, problem.place.column))
     if config is None or any(problem.severity == "error" for problem in problems):
         raise ConfigError(problems, source)
@@ -86,7 +87,8 @@ def _across(config: Config, root: Map, failed: set[str]) -> list[Problem]:
         path = problem.place.path
         if path in failed or (failed and problem.severity == "warning"):
             continue
-        place, value = index.get(path, (None, None))
+        by_key = problem.code in _ABOUT_KEYS
+        place, value = index.get(f"{path}{_KEY}" if by_key else path, (None, None))
         if place is None:
             # `forward: name` has no key of that name: the value itself is the place.
             parent = path.rpartition(".")[0]
@@ -112,6 +114,7 @@ def _index(root: Map) -> dict[str, tuple[Place, Value]]:
             for entry in value.entries:
                 child = join(path, entry.key.text)
                 index[child] = (value_place(entry.key, entry.value, child), entry.value)
+                index[f"{child}{_KEY}"] = (place_of(entry.key, child), entry.key)
                 waiting.append((child, entry.value))
         elif isinstance(value, Sequence):
             for number, item in enumerate(value.items):

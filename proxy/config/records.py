@@ -113,9 +113,7 @@ class Record(Shape[R]):
                 fields.values[field.name] = read
                 self.judge_effect(field, read, fields)
         if self.exactly_one and len(value.entries) != 1:
-            message = (
-                f"{self.noun} has exactly one key, here are {len(value.entries)}: {', '.join(self.fields)}"
-            )
+            message = f"{self.noun} has exactly one key, here are {len(value.entries)}: {', '.join(self.fields)}"
             report.error("exactly-one-key", fields.place, message)
         for field in self.fields.values():
             if field.required and not fields.has(field):
@@ -133,9 +131,7 @@ class Record(Shape[R]):
             message = f"{field.name} is right for the load balancer but does nothing here yet: remove it"
             if Scalar in field.shape.takes and isinstance(field.default, str | int):
                 default = str(field.default)
-                message += (
-                    f" or give its default, {default.lower() if default in ('True', 'False') else default}"
-                )
+                message += f" or give its default, {default.lower() if default in ('True', 'False') else default}"
             fields.error("not-supported-yet", field, message)
         elif field.effect is Effect.NONE:
             message = f"{field.name} has no effect on one machine; it is kept for the real load balancer"
@@ -252,13 +248,9 @@ class MapOf(Shape[dict[str, T]]):
             return None
         count = len(value.entries)
         if count < self.shortest:
-            report.error(
-                "empty-mapping", place_of(value, path), f"the mapping is empty; {self.noun} is expected"
-            )
+            report.error("empty-mapping", place_of(value, path), f"the mapping is empty; {self.noun} is expected")
         if self.longest is not None and count > self.longest:
-            report.error(
-                self.too_long, place_of(value, path), f"here are {count} keys; {self.noun} is expected"
-            )
+            report.error(self.too_long, place_of(value, path), f"here are {count} keys; {self.noun} is expected")
         items: dict[str, T] = {}
         for entry in value.entries:
             name = entry.key.text

@@ -16,16 +16,12 @@ VERSION = 1
 def _known_version(version: int, place: Place, report: Report) -> int | None:
     if version == VERSION:
         return version
-    report.error(
-        "unknown-version", place, f"version {version} is not known; this gateway reads version {VERSION}"
-    )
+    report.error("unknown-version", place, f"version {version} is not known; this gateway reads version {VERSION}")
     return None
 
 
 _VERSION = Field("version", Integer(1, 999).then(_known_version), f"Always {VERSION}.", required=True)
-_ATTRIBUTES = Field(
-    "attributes", LOAD_BALANCER_ATTRIBUTES, "Load balancer attributes, keys as in the ELBv2 API."
-)
+_ATTRIBUTES = Field("attributes", LOAD_BALANCER_ATTRIBUTES, "Load balancer attributes, keys as in the ELBv2 API.")
 _LISTENERS = Field("listeners", LISTENERS, "Where clients connect, and the rules there.", required=True)
 _TARGET_GROUPS = Field("target_groups", TARGET_GROUPS, "Where requests go.")
 

@@ -27,6 +27,8 @@ def _target_url(text: str) -> Fault | None:
     if parts is None:
         return Fault("invalid-target", _FORM)
     scheme, host, port, rest = parts.groups()
+    if "@" in text:
+        return Fault("invalid-target", "names a user, which no request to a target has")
     if rest not in ("", "/") or text.endswith("/"):
         return Fault("invalid-target", "goes on after the port: a target has no path, requests keep theirs")
     if port is None:
@@ -77,9 +79,7 @@ def _ranges(text: str) -> Ranges | None:
 def _matcher_text(text: str) -> Fault | None:
     if _ranges(text):
         return None
-    return Fault(
-        "invalid-value", 'is not a list of codes from 200 to 499 such as "200", "200,302" or "200-299"'
-    )
+    return Fault("invalid-value", 'is not a list of codes from 200 to 499 such as "200", "200,302" or "200-299"')
 
 
 class Codes(Text):
@@ -165,9 +165,7 @@ HEALTH_CHECK: Field[HealthCheckConfig] = Field(
 
 # Target group
 
-TARGET_TYPE = Field(
-    "target_type", Choice("ip", "lambda"), "What the targets are.", effect=Effect.LATER, default="ip"
-)
+TARGET_TYPE = Field("target_type", Choice("ip", "lambda"), "What the targets are.", effect=Effect.LATER, default="ip")
 PROTOCOL_VERSION = Field(
     "protocol_version",
     Choice("HTTP1", "HTTP2", "GRPC"),
@@ -190,18 +188,14 @@ LOCAL = Field(
 def _target_group(fields: Fields) -> TargetGroupConfig:
     targets = fields.get(TARGETS, ())
     if not fields.has(TARGETS) and fields.get(TARGET_TYPE, "ip") != "lambda":
-        fields.report.error(
-            "missing-key", fields.place, "targets is missing: a list such as [http://localhost:8000]"
-        )
+        fields.report.error("missing-key", fields.place, "targets is missing: a list such as [http://localhost:8000]")
     elif fields.find(TARGETS) == () and not fields.report.failed:
         message = "there is no target: each request for this group gets a 503"
         fields.report.warning("no-targets", fields.at(TARGETS), message)
     seen: set[str] = set()
     for target in targets:
         if target.url in seen:
-            fields.report.error(
-                "duplicate-target", target.place, f"{target.url} stands in this group already"
-            )
+            fields.report.error("duplicate-target", target.place, f"{target.url} stands in this group already")
         seen.add(target.url)
     if len({target.scheme for target in targets}) > 1:
         message = "http and https targets in one group: the load balancer has one protocol for a group"
@@ -215,9 +209,7 @@ def _target_group(fields: Fields) -> TargetGroupConfig:
     )
 
 
-def _named(
-    groups: dict[str, TargetGroupConfig], place: Place, report: Report
-) -> dict[str, TargetGroupConfig]:
+def _named(groups: dict[str, TargetGroupConfig], place: Place, report: Report) -> dict[str, TargetGroupConfig]:
     return {name: replace(group, name=name) for name, group in groups.items()}
 
 

@@ -143,6 +143,14 @@ class TargetConnection(asyncio.Protocol):
         if self._transport is not None and not self.closed:
             self._transport.resume_reading()
 
+    @property
+    def was_stale(self) -> bool:
+        """Whether the last request failed because the target had closed the connection while it was idle.
+
+        So it seems when another request was served before and not a byte came for this one.
+        """
+        return self.used and not self.received_any
+
     def close(self, *, flush: bool = False) -> None:
         """Forget the receiver and close.
 

@@ -6,6 +6,7 @@ A header block in which nothing changes is passed on as the bytes that came.
 from __future__ import annotations
 
 import random
+import re
 import time
 from typing import Final
 
@@ -25,6 +26,7 @@ HOP_BY_HOP: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection"
 _FROM_GATEWAY: Final = frozenset(
     {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-port", b"x-amzn-trace-id", b"expect"}
 )
+_AUTHORITY_END: Final = re.compile(rb"[/?#]")
 _CHANGED_TO_TARGET: Final = HOP_BY_HOP | _FROM_GATEWAY
 _NEVER_NAMED_BY_CONNECTION: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
 """Fields that a Connection header cannot have removed: the message would mean something else without them."""
@@ -35,7 +37,7 @@ def host_to_target(view: RequestView, attributes: LoadBalancerAttributes) -> byt
     if attributes.preserve_host_header:
         return view.header_values(b"host")[0] if b"host" in view.fields else b""
     if view.target[:1] != b"/" and b"://" in view.target:
-        host_port = view.target.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0].lower()
+        host_port = _authority(view.target).lower()
     else:
         host_port = view.host_port
     host = strip_port(host_port)
@@ -45,14 +47,16 @@ def host_to_target(view: RequestView, attributes: LoadBalancerAttributes) -> byt
 
 
 def target_in_origin_form(target: bytes) -> bytes:
-    """The request target as a target gets it: absolute-form becomes origin-form (RFC 9112 3.2.2), no other byte changes."""
+    """The request target as a target gets it: absolute-form becomes origin-form (RFC 9112 3.2.2), else unchanged."""
     if target[:1] == b"/" or b"://" not in target:
         return target
-    rest = target.partition(b"://")[2]
-    for position, byte in enumerate(rest):
-        if byte in b"/?":
-            return rest[position:] if byte == 0x2F else b"/" + rest[position:]
-    return b"/"
+    rest = target.partition(b"://")[2][len(_authority(target)) :]
+    return rest if rest[:1] == b"/" else b"/" + rest
+
+
+def _authority(target: bytes) -> bytes:
+    """`host:port` of an absolute-form target; it ends where the rules see the path begin."""
+    return _AUTHORITY_END.split(target.partition(b"://")[2], maxsplit=1)[0]
 
 
 def forwarded_for(values: list[bytes], peer: str, client_port: int, attributes: LoadBalancerAttributes) -> bytes | None:
@@ -110,7 +114,7 @@ class ForwardedLines:
         self.constant = self.lines([])
 
     def lines(self, values: list[bytes]) -> bytes:
-        """The three lines for a request that came with these X-Forwarded-For values; may raise `TooManyForwardedError`."""
+        """The lines for a request that came with these X-Forwarded-For values; may raise `TooManyForwardedError`."""
         forwarded = forwarded_for(values, self.peer, self.client_port, self.attributes)
         if forwarded is None:
             return self.proto_and_port
@@ -153,6 +157,7 @@ def request_head_to_target(
         and _CHANGED_TO_TARGET.isdisjoint(fields)
         and view.target is target
         and host
+        and (len(fields) == len(view.headers) or len(view.header_values(b"host")) == 1)
     ):
         trace_id = b"Root=" + new_trace_root()
         lines = block + forwarded.constant
@@ -209,9 +214,13 @@ def response_block_to_client(head: ResponseHead, *, decoded: bool = False) -> by
         decoded: Whether the chunks are taken off before the body is sent on, so that Transfer-Encoding goes too.
     """
     fields = head.fields
-    if HOP_BY_HOP.isdisjoint(fields) and not decoded:
+    chunked = b"transfer-encoding" in fields
+    if HOP_BY_HOP.isdisjoint(fields) and not chunked:
         return head.block
     drop = HOP_BY_HOP
+    if chunked:
+        # RFC 9112 6.3 rule 3: the length is not true, and a client that believed it would lose its place.
+        drop = drop | {b"content-length"}
     if b"connection" in fields and fields[b"connection"].lower() not in (b"close", b"keep-alive"):
         drop = drop | _named_by_connection([value for name, value in head.headers if name.lower() == b"connection"])
     if decoded:

@@ -77,6 +77,8 @@ class Pool:
             raise TargetConnectTimeout(f"no connection within {CONNECT_TIMEOUT_SECONDS:g} s", sent=False) from error
         except OSError as error:
             raise TargetConnectError(f"cannot connect: {error}", sent=False) from error
+        if connection.closed:
+            raise TargetConnectError("the connection was closed as soon as it was open", sent=False)
         self._connections.add(connection)
         return connection
 
@@ -86,7 +88,8 @@ class Pool:
         Args:
             now: `time.perf_counter()`; from when on the connection counts as idle.
         """
-        if connection.keep_alive and not self._retired and connection.is_usable and len(self._idle) < MAX_IDLE_CONNECTIONS:
+        is_wanted = not self._retired and len(self._idle) < MAX_IDLE_CONNECTIONS
+        if connection.keep_alive and is_wanted and connection.is_usable:
             connection.idle_since = now
             connection.used = True
             self._idle.append(connection)

@@ -1,7 +1,7 @@
 """Where a body ends on the wire, and what is in it (RFC 9112 6 and 7).
 
-A body is passed on as it came, framing included: the trackers only find its end. Both have the same two members, so that
-callers hold no `if`: `feed(data)` says how many of these bytes belong to the body, `complete` whether it has ended.
+A body is passed on as it came, framing included: the trackers only find its end. All have the same two members, so
+that callers hold no `if`: `feed(data)` returns how many of these bytes belong to the body, `complete` tells its end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MAX_CHUNK_LINE_BYTES = 4 * 1024
 MAX_TRAILER_BYTES = 16 * 1024
 """Longest trailer section, all lines together."""
 
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*+(?:;[^\r\n\x00]*+)?\r\n")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*+(?:;[^\r\n\x00]*+)?\r\n")
 _TRAILER = re.compile(rb"(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[^\r\n\x00]*+)?\r\n")
 
 _FORBIDDEN_TRAILERS = frozenset(

@@ -30,11 +30,14 @@ UNTIL_CLOSE = -2
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _FIELDS = rb"((?:" + _TOKEN + rb":[^\r\n\x00]*+\r\n)*+)\r\n"
-_REQUEST = re.compile(rb"(" + _TOKEN + rb") ([^\x00-\x20\x7f]++) HTTP/1\.([01])\r\n" + _FIELDS)
+_TARGET = rb"(?:/|\*(?= )|[A-Za-z][A-Za-z0-9+.\-]*+://)[^\x00-\x20\x7f]*+"
+_REQUEST = re.compile(rb"(" + _TOKEN + rb") (" + _TARGET + rb") HTTP/1\.([01])\r\n" + _FIELDS)
 _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: ([^\r\n\x00]*+))?\r\n" + _FIELDS)
 _FIELD = re.compile(rb"([^:\r\n]++):[ \t]*+([^\r\n]*+)\r\n")
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\r\n\x00]+) HTTP/(\d)\.(\d)")
-_DIGITS = re.compile(rb"\d{1,19}")
+_DIGITS = re.compile(rb"\d{1,18}")
+"""A length that no recipient's 64-bit integer overflows with (alb.md 6.8, BadContentLength)."""
+_HOPELESS = re.compile(rb"\A[^!#$%&'*+\-.^_`|~0-9A-Za-z\r]|(?<!\r)\n")
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -95,6 +98,19 @@ def parse_request_head(head: bytes) -> RequestHead:
     return request
 
 
+def cannot_become_request(data: bytes) -> bool:
+    """Whether this beginning of a head is already known to be malformed, so that its end need not be waited for.
+
+    So it is with a first byte that no method has (TLS, binary protocols) and with a line that ends with LF alone.
+    """
+    return _HOPELESS.search(data) is not None
+
+
+def is_request_target(target: bytes) -> bool:
+    """Whether this is in origin-form, absolute-form or `*`; only of these do rules and targets see the same path."""
+    return re.fullmatch(_TARGET + rb"|\*", target) is not None
+
+
 def check_request(method: bytes, minor: int, fields: dict[bytes, bytes]) -> None:
     """Refuse a well-formed request that the load balancer answers itself: 405 or 400, see `parse_request_head`."""
     if method == b"TRACE" or method == b"CONNECT":
@@ -140,7 +156,7 @@ def request_body_length(head: RequestHead) -> int:
         return 0
     if len(fields) != len(head.headers):
         codings = _joined(head.headers, b"transfer-encoding")
-    if codings is not None and (coding := codings.strip().lower()) != b"identity":
+    if codings is not None and (coding := codings.strip(b" \t").lower()) != b"identity":
         if coding != b"chunked":
             raise TransferEncodingError(f"Transfer-Encoding {coding.decode('latin-1')!r} is not supported")
         if head.minor == 0:
@@ -209,8 +225,8 @@ def response_body_length(head: ResponseHead, *, to_head: bool) -> int:
         to_head: Whether this answers a HEAD request, which never has a body.
 
     Raises:
-        MalformedResponseError: A Content-Length that is no number or comes with different values, or a transfer
-            coding other than chunked.
+        MalformedResponseError: A Content-Length that is no number or is repeated, or a transfer coding other than
+            chunked.
     """
     status = head.status
     if to_head or status < 200 or status == 204 or status == 304:
@@ -219,14 +235,14 @@ def response_body_length(head: ResponseHead, *, to_head: bool) -> int:
     repeated = len(fields) != len(head.headers)
     coding = _joined(head.headers, b"transfer-encoding") if repeated else fields.get(b"transfer-encoding")
     if coding is not None:
-        if coding.strip().lower() != b"chunked":
+        if coding.strip(b" \t").lower() != b"chunked":
             raise MalformedResponseError("a transfer coding other than chunked")
         return CHUNKED
     length = fields.get(b"content-length")
     if length is None:
         return UNTIL_CLOSE
-    if repeated and len({value for name, value in head.headers if name.lower() == b"content-length"}) > 1:
-        raise MalformedResponseError("several Content-Length headers with different values")
+    if repeated and sum(name.lower() == b"content-length" for name, _ in head.headers) > 1:
+        raise MalformedResponseError("several Content-Length headers")
     if _DIGITS.fullmatch(length) is None:
         raise MalformedResponseError("Content-Length is not a number")
     return int(length)

@@ -24,7 +24,7 @@ _AS_THE_LOAD_BALANCER = {
 }
 
 REASONS: dict[int, str] = {status.value: status.phrase for status in HTTPStatus} | _AS_THE_LOAD_BALANCER
-"""Reason phrases by status: nginx's where the load balancer is known or likely to use them, else the registered ones.
+"""Reason phrases by status: nginx's where the load balancer likely uses them, else the usual ones.
 
 Only those of 502 and 503 are confirmed (alb.md 8). A status without one, such as 299, has none on the wire,
 which RFC 9112 4 permits.
@@ -33,7 +33,7 @@ which RFC 9112 4 permits.
 
 @lru_cache(maxsize=512)
 def page(status: int) -> bytes:
-    """Return the page for `status`, lines ended by CRLF; 162 bytes for 503, as seen from the load balancer."""
+    """Return the page for `status`, lines ended by CRLF; 162 bytes for 503, as observed."""
     title = f"{status} {REASONS.get(status, '')}".rstrip()
     lines = (
         "<html>",

@@ -11,8 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from proxy.errors import ClientError
-from proxy.http1.head import CHUNKED, check_request, join_fields, split_fields
+from proxy.errors import BadRequestError, ClientError
+from proxy.http1.head import CHUNKED, check_request, is_request_target, join_fields, split_fields
 from proxy.listen.client import Exchange, Gate, Scheme
 from proxy.rules.request import RequestView
 
@@ -119,6 +119,8 @@ class _AsgiClient:
         block = join_fields(headers)
         view = RequestView(method, target, headers, fields, self.peer, scheme, self._port)
         try:
+            if not is_request_target(target):
+                raise BadRequestError("the request target is neither a path nor a URL")
             check_request(method, minor, fields)
         except ClientError as error:
             head = b"%s %s HTTP/%s\r\n%s\r\n" % (method, target, scope["http_version"].encode(), block)
@@ -133,7 +135,7 @@ class _AsgiClient:
             length,
             minor=minor,
             upgrade=False,
-            ambiguous=False,
+            ambiguous=b"content-length" in fields and b"transfer-encoding" in fields,
             head_bytes=len(method) + len(target) + len(block) + 13,
             received_at=self.active_at,
         )

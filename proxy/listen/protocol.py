@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 from proxy.errors import BadRequestError, ClientError, RequestTimeoutError, UriTooLongError
 from proxy.http1.body import BadBodyError, Body, SizedBody, body_of
 from proxy.http1.head import (
-    CHUNKED,
     MAX_LINE_BYTES,
     MAX_REQUEST_HEAD_BYTES,
     UNTIL_CLOSE,
     RequestHead,
+    cannot_become_request,
     is_ambiguous,
     list_items,
     parse_request_head,
@@ -68,6 +68,7 @@ class ListenerProtocol(asyncio.Protocol):
         "_scheme",
         "_transport",
         "_tunnel",
+        "_writing_is_paused",
         "active_at",
         "client_port",
         "local_host",
@@ -97,6 +98,7 @@ class ListenerProtocol(asyncio.Protocol):
         self._discarding = False
         self._frames_chunks = False
         self._paused_reading = False
+        self._writing_is_paused = False
         self._tunnel = False
         self._lingering_since = 0.0
         self._requests = 0
@@ -164,9 +166,9 @@ class ListenerProtocol(asyncio.Protocol):
             self._keep_for_later(data)
 
     def _read_requests(self, data: bytes) -> None:
-        """Answer one request after the other, as long as each is answered at once."""
+        """Answer one request after the other, as long as each is answered at once and the client takes the answers."""
         self._reading = True
-        while data and self._exchange is None and not self._closing:
+        while data and self._exchange is None and not self._closing and not self._writing_is_paused:
             data, incomplete = self._read_request(data)
             if incomplete:
                 break
@@ -191,6 +193,9 @@ class ListenerProtocol(asyncio.Protocol):
             if end > 0 and (end > 3 or len(data) > MAX_REQUEST_HEAD_BYTES):
                 self._refuse(_too_long(data), data)
                 return b"", False
+            if cannot_become_request(data):
+                self._refuse(BadRequestError("this is no HTTP/1.1 request"), data)
+                return b"", False
             return data, True
         received_at = self.active_at
         try:
@@ -203,7 +208,7 @@ class ListenerProtocol(asyncio.Protocol):
         self._requests += 1
         self._minor = head.minor
         self.takes_chunks = head.minor == 1
-        ambiguous = length != 0 and is_ambiguous(head)
+        ambiguous = (b"content-length" in fields or b"transfer-encoding" in fields) and is_ambiguous(head)
         upgrade = False
         if head.minor == 0 or b"connection" in fields:
             upgrade = self._read_connection_header(head)
@@ -211,9 +216,7 @@ class ListenerProtocol(asyncio.Protocol):
             self._keep_alive = not ambiguous
         if ambiguous:
             self._keep_alive = False
-        view = RequestView(
-            head.method, head.target, head.headers, fields, self.peer, self._scheme, self._port
-        )
+        view = RequestView(head.method, head.target, head.headers, fields, self.peer, self._scheme, self._port)
         exchange = self._gate.exchange(
             self,
             self._port,
@@ -376,7 +379,12 @@ class ListenerProtocol(asyncio.Protocol):
             self._transport.close()
             return
         self.resume()
-        if self._buffer and not self._reading and not self._discarding:
+        if not self._reading:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        """Go on with what was kept for later."""
+        if self._buffer and not self._discarding and not self._writing_is_paused:
             data, self._buffer = self._buffer, b""
             self.resume()
             self._read_requests(data)
@@ -410,23 +418,33 @@ class ListenerProtocol(asyncio.Protocol):
             self._transport.close()
 
     def pause_writing(self) -> None:
+        self._writing_is_paused = True
         if self._exchange is not None:
             self._exchange.client_paused()
 
     def resume_writing(self) -> None:
+        self._writing_is_paused = False
         if self._exchange is not None:
             self._exchange.client_resumed()
+        elif not self._closing:
+            self._read_on()
 
     def check_time(self, now: float, idle_timeout: float, client_keep_alive: float) -> None:
         if self._lingering_since:
-            if now - self._lingering_since > LINGER_SECONDS:
+            unsent = self._transport.get_write_buffer_size()
+            if now - self._lingering_since > (idle_timeout if unsent else LINGER_SECONDS):
                 self.cut()
             return
         idle = now - self.active_at
         exchange = self._exchange
         if exchange is None:
             if idle > idle_timeout:
-                self._close_idle()
+                if self._closing or self._writing_is_paused:
+                    # It does not take the rest of its response.
+                    self.cut()
+                else:
+                    self._close_idle()
+                    self.active_at = now
             elif now - self._opened_at > client_keep_alive and not self._buffer:
                 self._closing = True
                 self._transport.close()
@@ -440,7 +458,7 @@ class ListenerProtocol(asyncio.Protocol):
             exchange.timed_out(request_complete=self._body is None)
 
     def _close_idle(self) -> None:
-        """A client that began nothing after a response is just closed; one that owes (the rest of) a request gets 408."""
+        """Close a client that began nothing after a response; one that owes (the rest of) a request gets a 408."""
         if self._discarding or (self._requests and not self._buffer):
             self._closing = True
             self._transport.close()
@@ -468,4 +486,3 @@ def _address(name: Any) -> tuple[str, int]:
     if host.startswith("::ffff:") and "." in host:
         host = host[7:]
     return host.partition("%")[0], name[1]
-

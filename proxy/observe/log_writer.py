@@ -37,9 +37,7 @@ class LogWriter:
         OSError: The file cannot be opened.
     """
 
-    def __init__(
-        self, path: str, *, flush_seconds: float = FLUSH_SECONDS, pending_bytes: int = PENDING_BYTES
-    ) -> None:
+    def __init__(self, path: str, *, flush_seconds: float = FLUSH_SECONDS, pending_bytes: int = PENDING_BYTES) -> None:
         self._path = path
         self._flush_seconds = flush_seconds
         self._pending_bytes = pending_bytes
@@ -53,6 +51,7 @@ class LogWriter:
         self._stopping = False
         self._reopening = False
         self._failing = False
+        self._torn = False
         self._file: int | None = self._open()
         self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
         self._thread.start()
@@ -118,9 +117,11 @@ class LogWriter:
     def _write_out(self, data: bytes) -> None:
         if self._file is None:
             self._file = self._open()
-        rest = memoryview(data)
+        rest = memoryview(b"\n" + data if self._torn else data)
         while rest:
             rest = rest[os.write(self._file, rest) :]
+            # Where a disk takes only a part, the line that it tore must not spoil the next.
+            self._torn = bool(rest)
 
     def _follow_rotation(self) -> None:
         """Close the file when it is no longer the one its name leads to; the next batch opens the new one."""
@@ -144,6 +145,7 @@ class LogWriter:
                 self._complain(error)
 
     def _open(self) -> int:
+        self._torn = False
         if self._path == STANDARD_OUTPUT:
             return os.dup(1)
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)

@@ -16,13 +16,13 @@ from typing import Any, ClassVar, Protocol, Self
 from proxy.config.model import ActionConfig, FixedResponseConfig, ForwardConfig, RedirectConfig
 from proxy.errors import BadRequestError, NoTargetError, RedirectTooLongError
 from proxy.http1.pages import page
-from proxy.rules.request import RequestView, _path_of_absolute_form
+from proxy.rules.request import RequestView, raw_path
 
 MAX_LOCATION_BYTES = 8 * 1024
 """Longest Location of a redirect (alb.md 1.4, 3.2)."""
 
 DEFAULT_CONTENT_TYPE = "text/plain"
-"""Content type of a fixed response that names none; what the load balancer sends is not written (alb.md 14.17)."""
+"""Content type of a fixed response that names none; the reference leaves it open (alb.md 14.17)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A part of a redirect: literal text and placeholders, replaced in one pass so that no value is expanded again."""
+    """A part of a redirect: literal text and placeholders, filled in one pass: no value is expanded again."""
 
     parts: tuple[tuple[bytes, str | None], ...]
 
@@ -111,9 +111,7 @@ class Template:
     def of(cls, text: str) -> Self:
         """Split at `#{protocol}`, `#{host}`, `#{port}`, `#{path}` and `#{query}`."""
         pieces = re.split(r"#\{(protocol|host|port|path|query)\}", text)
-        return cls(
-            tuple((piece.encode(), None) if i % 2 == 0 else (b"", piece) for i, piece in enumerate(pieces))
-        )
+        return cls(tuple((piece.encode(), None) if i % 2 == 0 else (b"", piece) for i, piece in enumerate(pieces)))
 
     @property
     def names(self) -> frozenset[str]:
@@ -177,7 +175,7 @@ class Redirect:
             "protocol": view.scheme.encode(),
             "host": view.host,
             "port": str(view.port).encode(),
-            "path": _raw_path(view.target).removeprefix(b"/"),
+            "path": raw_path(view.target).removeprefix(b"/"),
             "query": view.query,
         }
         query = self.query.fill(values)
@@ -190,9 +188,7 @@ class Redirect:
         )
         location = _NOT_IN_URI.sub(_percent_encoded, location)
         if len(location) > MAX_LOCATION_BYTES:
-            raise RedirectTooLongError(
-                f"the Location has {len(location)} bytes, {MAX_LOCATION_BYTES} are allowed"
-            )
+            raise RedirectTooLongError(f"the Location has {len(location)} bytes, {MAX_LOCATION_BYTES} are allowed")
         return location
 
 
@@ -232,11 +228,6 @@ _HOST = re.compile(rb"\[[0-9a-f:.]+\]|[a-z0-9\-._~%!$&'()*+,;=]+")
 
 _NOT_IN_URI = re.compile(rb"[^\x21-\x7e]")
 
-
-def _raw_path(target: bytes) -> bytes:
-    """The path of a request target as received, percent-escapes and all."""
-    path = target.partition(b"?")[0]
-    return path.partition(b"#")[0] if path[:1] == b"/" else _path_of_absolute_form(path)
 
 
 def _percent_encoded(match: re.Match[bytes]) -> bytes:

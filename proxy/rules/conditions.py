@@ -20,7 +20,7 @@ ABSENT = "(absent)"
 
 
 class Condition(Protocol):
-    """One condition of a rule. `settled_by_index`: the index of its field decides it, so it need not be asked."""
+    """One condition of a rule. `settled_by_index`: the index of its field alone decides it."""
 
     field: ClassVar[str]
 
@@ -69,9 +69,10 @@ class HostHeader:
 
 @dataclass(frozen=True, slots=True)
 class PathPattern:
-    """`path-pattern`: the whole path, case-sensitively, percent-escapes decoded, never the query (alb.md 2.4, 14.1).
+    """`path-pattern`: the whole path, case-sensitively, never the query (alb.md 2.4).
 
-    A regular expression is searched for in the same path, case-sensitively (alb.md 14.4).
+    Percent-escapes are decoded first, slashes kept (alb.md 14.1). A regular expression is searched for in the
+    same path, case-sensitively (alb.md 14.4).
     """
 
     field: ClassVar[str] = "path-pattern"
@@ -133,11 +134,8 @@ class HttpHeader:
         return cls(config.header_name.lower().encode(), values, not config.regex_values)
 
     def matches(self, view: RequestView) -> bool:
-        match = self.values.match
-        for value in view.header_values(self.name):
-            if match(value.lower() if self.fold else value) is not None:
-                return True
-        return False
+        values = view.header_values(self.name)
+        return any(self.values.match(value.lower() if self.fold else value) is not None for value in values)
 
     def saw(self, view: RequestView) -> str:
         values = view.header_values(self.name)
@@ -186,10 +184,10 @@ class QueryString:
 
 @dataclass(frozen=True, slots=True)
 class SourceIp:
-    """`source-ip`: the address of the TCP peer is in one of the CIDRs; X-Forwarded-For plays no part (alb.md 2.8).
+    """`source-ip`: the address of the TCP peer is in one of the CIDRs (alb.md 2.8).
 
-    An IPv4 client on a dual-stack socket (`::ffff:192.0.2.1`) is an IPv4 client. Host bits set in a CIDR are
-    disregarded (alb.md 14.15).
+    X-Forwarded-For plays no part. An IPv4 client on a dual-stack socket (`::ffff:192.0.2.1`) is an IPv4
+    client. Host bits set in a CIDR are disregarded (alb.md 14.15).
     """
 
     field: ClassVar[str] = "source-ip"

@@ -11,9 +11,7 @@ from proxy.rules.request import RequestView
 from proxy.rules.table import CompiledRule, Table
 
 
-def explain(
-    listener: ListenerConfig, table: Table, view: RequestView, *, forwarded_host: bytes
-) -> dict[str, Any]:
+def explain(listener: ListenerConfig, table: Table, view: RequestView, *, forwarded_host: bytes) -> dict[str, Any]:
     """Return the decision on one request as a JSON document; nothing is sent.
 
     Args:

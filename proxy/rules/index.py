@@ -45,7 +45,7 @@ class AffixTree:
 
     @classmethod
     def of(cls, allowed: dict[bytes, int], always: int) -> AffixTree:
-        """Build the tree of these affixes; each node allows what its ancestors allow, and the root `always`."""
+        """Build the tree of these affixes; a node allows what its ancestors allow too, the root `always`."""
         root = cls(always)
         for affix in sorted(allowed, key=len):
             parent = root.longest(affix)
@@ -109,9 +109,7 @@ class ValueIndex:
         return found if found is not None else self._by_affix(subject)
 
     def _by_affix(self, subject: bytes) -> int:
-        allowed = (
-            self._prefixes.longest(subject).allowed if self._prefixes.children else self._prefixes.allowed
-        )
+        allowed = self._prefixes.longest(subject).allowed if self._prefixes.children else self._prefixes.allowed
         if self._suffixes.children:
             allowed |= self._suffixes.longest(subject[: -MAX_AFFIX - 1 : -1]).allowed
         return allowed
@@ -215,7 +213,7 @@ THOROUGH: dict[str, Build] = {
 
 
 def guard(conditions: Sequence[Condition], field: str) -> Condition | None:
-    """The condition by which a rule is found in the index of `field`: of several, one that the index can tell apart."""
+    """The condition that stands for a rule in the index of `field`: of several, a telling one."""
     of_field = [condition for condition in conditions if condition.field == field]
     return max(of_field, key=_is_selective, default=None)
 

@@ -69,8 +69,7 @@ def compile_values(values: Sequence[str], regexes: Sequence[str], *, fold: bool 
 
     Args:
         fold: Compare without regard to case: wildcards are lowered, and the caller lowers the subject. A
-        regular
-            expression is taken as it is written.
+            regular expression is taken as it is written.
 
     Raises:
         PatternError: One of the values cannot be compiled.
@@ -89,14 +88,15 @@ def of_wildcards(wildcards: Sequence[Wildcard]) -> Values:
 
 
 def parse_wildcard(text: str, *, fold: bool = False, escapes: bool = False) -> Wildcard:
-    """Take apart a value in which `*` is any run of characters and `?` exactly one, `/` and `.` included (alb.md 2.1).
+    """Take apart a value in which `*` is any run of characters and `?` exactly one (alb.md 2.1).
 
-    Neither takes a control byte: those are outside the language of the rules (alb.md 1.3). Bytes of 0x80 and
-    above count as characters, so that `/shop/*` takes a decoded UTF-8 path; `?` takes one byte.
+    Both take `/` and `.`. Neither takes a control byte: those are outside the language of the rules (alb.md
+    1.3). Bytes of 0x80 and above count as characters, so that `/shop/*` takes a decoded UTF-8 path; `?` takes
+    one byte.
 
     Args:
-        fold: Lower the value, for fields that disregard case. escapes: Read `\\*` and `\\?` as the characters
-        themselves, which only `query-string` does (alb.md 2.7).
+        fold: Lower the value, for fields that disregard case.
+        escapes: Read `\\*` and `\\?` as the characters themselves; only `query-string` does (alb.md 2.7).
     """
     pattern = text.encode()
     if fold:

@@ -59,10 +59,8 @@ class RequestView:
         self.port = port
         self._pairs: list[tuple[bytes, bytes]] | None = None
         path, mark, query = target.partition(b"?")
-        if path[:1] != b"/":
-            path = _path_of_absolute_form(path)
-        elif b"#" in target:
-            path = path.partition(b"#")[0]
+        if path[:1] != b"/" or b"#" in target:
+            path = raw_path(target)
         self.path = unquote_to_bytes(path) if b"%" in path else path
         self.query = query.partition(b"#")[0] if mark else b""
         host_port = fields.get(b"host", b"")
@@ -113,11 +111,14 @@ def strip_port(host_port: bytes) -> bytes:
     return name if colon and (not port or port.isdigit()) and not port.endswith(b"]") else host_port
 
 
-def _path_of_absolute_form(target: bytes) -> bytes:
-    """The path of `http://host/path` (RFC 9112 3.2.2); `*` and authority-form are their own path."""
-    _, mark, rest = target.partition(b"://")
-    if not mark:
-        return target.partition(b"#")[0]
-    rest = rest.partition(b"#")[0]
-    slash = rest.find(b"/")
-    return rest[slash:] if slash >= 0 else b"/"
+def raw_path(target: bytes) -> bytes:
+    """The path of a request target as received: without query and fragment, `/` where absolute-form has none.
+
+    Of `*` and of authority-form, which have no path, the target itself (RFC 9112 3.2).
+    """
+    path = target.partition(b"?")[0].partition(b"#")[0]
+    if path[:1] != b"/" and b"://" in path:
+        rest = path.partition(b"://")[2]
+        slash = rest.find(b"/")
+        return rest[slash:] if slash >= 0 else b"/"
+    return path

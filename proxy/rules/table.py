@@ -71,7 +71,7 @@ class Table:
         self._by_bit_length = ((default, ()), (default, ()), *map(_unsettled, reversed(rules)))
 
     def evaluate(self, view: RequestView) -> CompiledRule:
-        """Return the first rule whose conditions all hold, else the default rule; same as `evaluate_in_order`."""
+        """Return the first rule whose conditions all hold, else the default rule."""
         candidates = self._everything
         for allowed in self._quick:
             candidates &= allowed(view)
@@ -91,7 +91,7 @@ class Table:
                     candidates &= allowed(view)
 
     def evaluate_in_order(self, view: RequestView) -> CompiledRule:
-        """Return what `evaluate` must return: the plain loop over the rules, their specification (alb.md 1.3)."""
+        """Return what `evaluate` must return: the plain loop, which is the specification (alb.md 1.3)."""
         for rule in self.rules:
             if rule.refused_by(view) is None:
                 return rule

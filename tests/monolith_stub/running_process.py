@@ -33,7 +33,7 @@ class Running:
 
 @contextmanager
 def running(module: str, data: Path, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """Run `python -m module` until the block ends; the log is kept beside the data folder."""
+    """Run `python -m module` until the block ends, and see that its log (beside the data) has no stack trace."""
     log = data.with_name(data.name + ".log")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SMTP_")}
     with log.open("ab") as output:
@@ -55,6 +55,7 @@ def running(module: str, data: Path, environment: Mapping[str, str] | None = Non
             process.kill()
             process.wait()
             raise
+    assert "Traceback" not in log.read_text()
 
 
 def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:

@@ -1,6 +1,6 @@
 """The mixed table of the benchmarks as a table of ours, and how long one decision takes.
 
-    python -m tests.rules.mixed
+python -m tests.rules.mixed
 """
 
 from __future__ import annotations

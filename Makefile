@@ -1,0 +1,52 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer: the rest is set up here, in .venv.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.PHONY: demo test test-all lint format bench install system clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo [ARGS='--seconds 20']  a monolith, two extracted services and the gateway, with traffic"
+	@echo "make test                        every test that needs nothing but Python"
+	@echo "make test-all                    those that need nginx, Prometheus, Chromium or containers, too"
+	@echo "make lint                        ruff, mypy, import-linter"
+	@echo "make bench [ARGS=...]            beside nginx, HAProxy, Caddy and Envoy"
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,test]'
+	@touch $@
+
+demo: install
+	@$(BIN)/python -m proxy demo $(ARGS)
+
+test: install
+	@$(BIN)/python -m pytest -n auto -m 'not system' $(ARGS)
+
+test-all: install system
+	@$(BIN)/python -m pytest -n auto -m 'not system' $(ARGS)
+	@$(BIN)/python -m pytest -m system $(ARGS)
+
+lint: install
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: install
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+system:
+	@bash bench/install.sh
+
+bench: install
+	@$(BIN)/python -m bench.compare $(ARGS)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo build dist

@@ -1,0 +1,309 @@
+"""`strangler demo`: a monolith, two services carved out of it and the gateway, with traffic, on this machine.
+
+Everything runs as processes of its own, as it would in containers. Halfway a weight is shifted, by editing the demo's
+copy of `routes.yaml` as a person would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from proxy.cli.demo_report import Latency, Route, comparison, difference, read_latencies
+from proxy.cli.flags import UsageError
+from proxy.cli.shift import replace_file
+from proxy.config.edit import set_weights
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+VISITORS = 6
+"""Clients that send one request after the other."""
+READY_SECONDS = 60.0
+"""How long the processes may take to start; the shop fills its database at the first one."""
+MIN_TABLE_WIDTH = 110
+"""Columns; a pipe has no width of its own."""
+HALF_SECONDS = 12.0
+"""How long each half takes when the demo stays until Ctrl-C."""
+
+SHIFTS = {
+    "users": {"monolith": 10, "users": 90},
+    "recommendations": {"monolith": 0, "recommendations": 100},
+}
+"""What is shifted halfway: rule to weights."""
+BEFORE = {
+    "users": {"monolith": 90, "users": 10},
+    "recommendations": {"monolith": 100, "recommendations": 0},
+}
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says why and what to do."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("--seconds", type=float, metavar="N", help="end after N seconds of traffic (until Ctrl-C)")
+    parser.add_argument("--port", type=int, default=8080, help="the gateway's data port")
+    parser.add_argument("--admin-port", type=int, default=9901, help="the gateway's admin port")
+    parser.add_argument(
+        "--folder", metavar="DIR", default=".demo", help="where the demo keeps its table, data and logs"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Return 0 when it ran as meant, 1 if not."""
+    if args.seconds is not None and args.seconds < 2:
+        raise UsageError("--seconds must be at least 2")
+    if not (REPOSITORY / "monolith_stub").is_dir():
+        raise UsageError("the demo's monolith is not installed: run `make demo` in a checkout of the project")
+    console = Console(stderr=True)
+    stop = asyncio.Event()
+    try:
+        with _processes() as start:
+            asyncio.run(_Demo(args, console, start, stop).run())
+    except DemoError as error:
+        print(f"strangler demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        console.print("\nStopped.")
+    return 0
+
+
+@dataclass(slots=True)
+class _Process:
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def check(self) -> None:
+        code = self.process.poll()
+        if code is not None:
+            tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-12:])
+            raise DemoError(f"{self.name} ended with exit code {code}; the end of {self.log}:\n{tail}")
+
+
+Start = Callable[[str, list[str], Path, dict[str, str]], _Process]
+
+
+@contextlib.contextmanager
+def _processes() -> Iterator[Start]:
+    """Give a function that starts a process; end all of them, gateway first, on the way out."""
+    started: list[_Process] = []
+
+    def start(name: str, command: list[str], log: Path, environment: dict[str, str]) -> _Process:
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=REPOSITORY,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C is for the demo, which then ends its processes in order.
+                start_new_session=True,
+            )
+        started.append(_Process(name, process, log))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for each in reversed(started):
+            if each.process.poll() is None:
+                each.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 10
+        for each in reversed(started):
+            try:
+                each.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                each.process.kill()
+                each.process.wait()
+
+
+@dataclass(slots=True)
+class _Demo:
+    args: argparse.Namespace
+    console: Console
+    start: Start
+    stop: asyncio.Event
+    requests: int = 0
+    failures: int = 0
+    started: list[_Process] = field(default_factory=list)
+
+    async def run(self) -> None:
+        """The whole story."""
+        folder = Path(self.args.folder).resolve()
+        table = self._prepare(folder)
+        await self._start_processes(folder, table)
+        half = self.args.seconds / 2 if self.args.seconds else HALF_SECONDS
+        async with httpx.AsyncClient(trust_env=False, timeout=10) as admin:
+            traffic = [asyncio.create_task(self._visit(number)) for number in range(VISITORS)]
+            try:
+                start = await self._latencies(admin)
+                await self._wait(half, "before: the monolith serves nearly everything")
+                middle = await self._latencies(admin)
+                await self._shift(admin, table)
+                await self._wait(half, "after: the extracted services have taken over")
+                end = await self._latencies(admin)
+                output = Console()
+                output.width = max(output.width, MIN_TABLE_WIDTH)
+                output.print(comparison(difference(middle, start), difference(end, middle)))
+                self._say_where_to_look(table)
+                if self.args.seconds is None:
+                    self.console.print("Traffic goes on until Ctrl-C.")
+                    await self._watch_processes()
+            finally:
+                for task in traffic:
+                    task.cancel()
+                await asyncio.gather(*traffic, return_exceptions=True)
+        self.console.print(f"{self.requests} requests were sent, {self.failures} of them failed.")
+        if self.failures:
+            raise DemoError("requests failed: see the logs in " + str(folder))
+
+    def _prepare(self, folder: Path) -> Path:
+        """A fresh folder with a copy of the table, at the weights the story begins with."""
+        for name, port in (("--port", self.args.port), ("--admin-port", self.args.admin_port)):
+            if not _is_free(port):
+                raise DemoError(f"port {port} is in use: choose another one with {name}")
+        for name in ("monolith", "users", "recommendations"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        text = (REPOSITORY / "routes.yaml").read_text(encoding="utf-8")
+        text = text.replace("port: 8080 ", f"port: {self.args.port} ")
+        for rule, weights in BEFORE.items():
+            text = set_weights(text, rule, weights)
+        table = folder / "routes.yaml"
+        table.write_text(text, encoding="utf-8")
+        return table
+
+    async def _start_processes(self, folder: Path, table: Path) -> None:
+        ports = {name: _free_port() for name in ("monolith", "users", "recommendations")}
+        modules = {
+            "monolith": "monolith_stub",
+            "users": "extracted_services.users",
+            "recommendations": "extracted_services.recommendations",
+        }
+        for name, module in modules.items():
+            command = [module, "--port", str(ports[name]), "--data", str(folder / name)]
+            self.started.append(self.start(name, command, folder / f"{name}.log", {}))
+        urls = {f"{name.upper()}_URL": f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        with self.console.status("The monolith fills its database ..."):
+            for name, port in ports.items():
+                await self._until_ready(name, f"http://127.0.0.1:{port}/health")
+        command = ["proxy", "serve", "--config", str(table), "--host", "127.0.0.1"]
+        command += ["--admin-port", str(self.args.admin_port), "--access-log", str(folder / "access.log")]
+        self.started.append(self.start("gateway", command, folder / "gateway.log", urls))
+        with self.console.status("The gateway checks its targets ..."):
+            await self._until_ready("gateway", f"http://127.0.0.1:{self.args.admin_port}/readyz")
+
+    async def _until_ready(self, name: str, url: str) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
+            while True:
+                self._check_processes()
+                with contextlib.suppress(httpx.TransportError):
+                    if (await client.get(url)).status_code == 200:
+                        return
+                if time.monotonic() > deadline:
+                    raise DemoError(f"{name} was not ready within {READY_SECONDS:g} s ({url})")
+                await asyncio.sleep(0.1)
+
+    def _check_processes(self) -> None:
+        for process in self.started:
+            process.check()
+
+    async def _visit(self, number: int) -> None:
+        """One visitor after the other, each with a connection of its own kept open."""
+        from monolith_stub.traffic import sample
+
+        base = f"http://127.0.0.1:{self.args.port}"
+        # Cookies are the visitors' own: none are kept from one request to the next.
+        async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=30) as client:
+            for request in sample(number + 1):
+                client.cookies.clear()
+                try:
+                    response = await client.request(
+                        request.method, request.path, headers=dict(request.headers), content=request.body
+                    )
+                except httpx.TransportError:
+                    self.failures += 1
+                    await asyncio.sleep(0.2)
+                else:
+                    self.failures += response.status_code >= 500
+                self.requests += 1
+
+    async def _wait(self, seconds: float, what: str) -> None:
+        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[sent]} requests")
+        with Progress(*columns, console=self.console, transient=not self.console.is_terminal) as progress:
+            task: TaskID = progress.add_task(what, total=seconds, sent=self.requests)
+            began = time.monotonic()
+            while (passed := time.monotonic() - began) < seconds:
+                self._check_processes()
+                progress.update(task, completed=passed, sent=self.requests)
+                await asyncio.sleep(0.1)
+            progress.update(task, completed=seconds, sent=self.requests)
+
+    async def _latencies(self, admin: httpx.AsyncClient) -> dict[Route, Latency]:
+        response = await admin.get(f"http://127.0.0.1:{self.args.admin_port}/metrics")
+        return read_latencies(response.text)
+
+    async def _shift(self, admin: httpx.AsyncClient, table: Path) -> None:
+        text = table.read_text(encoding="utf-8")
+        for rule, weights in SHIFTS.items():
+            text = set_weights(text, rule, weights)
+            words = " ".join(f"{group}={weight}" for group, weight in weights.items())
+            self.console.print(f"  strangler shift {rule} {words}")
+        replace_file(table, text)
+        deadline = time.monotonic() + 5
+        wanted = 'strangler_rule_weight{listener="web",rule="users",target_group="users"} 90.0'
+        while wanted not in (await admin.get(f"http://127.0.0.1:{self.args.admin_port}/metrics")).text:
+            if time.monotonic() > deadline:
+                raise DemoError(f"the gateway did not take up the change of {table} within 5 s")
+            await asyncio.sleep(0.1)
+
+    def _say_where_to_look(self, table: Path) -> None:
+        admin = f"http://127.0.0.1:{self.args.admin_port}"
+
+        def say(line: str) -> None:
+            self.console.print(line, soft_wrap=True, highlight=False)
+
+        say(f"the shop, through the gateway  http://127.0.0.1:{self.args.port}/")
+        say(f"the gateway's admin page       {admin}/  (API: {admin}/docs, metrics: {admin}/metrics)")
+        say(f"the rule table: edit a weight  {table}")
+        say(f"one line a request             {table.parent / 'access.log'}")
+
+    async def _watch_processes(self) -> None:
+        while True:
+            self._check_processes()
+            await asyncio.sleep(0.5)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
