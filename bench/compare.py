@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ from rich.console import Console
 from bench import report, verify, wrk
 from bench.peers import PEERS, Peer, Site
 from bench.peers.nginx import target_body, target_configuration
-from bench.processes import BenchError, cores, cpu_seconds, free_ports, running, wait_for_port
+from bench.processes import BenchError, cores, cpu_seconds, exit_on_sigterm, free_ports, running, wait_for_port
 from bench.stand import serving
 from bench.table import GROUPS, Request, Table, load, mixed_rules, one_rule, probes
 
@@ -57,7 +56,7 @@ DEFAULT_CASES = ("get-1-rule", "get-100-rules")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the comparison; return 0 if every proxy that was run gave a number, 1 if not, 2 on bad usage."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    exit_on_sigterm()
     # The table is wide; without a terminal it would be folded at 80 columns.
     to_error = options.json == "-"
     terminal = (sys.stderr if to_error else sys.stdout).isatty()

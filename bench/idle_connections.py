@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.peers import PEERS
-from bench.processes import BenchError, Memory, free_ports, memory, open_files, raise_open_files
+from bench.processes import BenchError, Memory, exit_on_sigterm, free_ports, memory, open_files, raise_open_files
 from bench.stand import counting_target, serving
 from bench.table import GROUPS, one_rule
 
@@ -28,6 +28,7 @@ SPARE = 500
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 if the goal was met and every connection was kept, 1 if not, 2 if it cannot be measured."""
     options = _parser().parse_args(arguments)
+    exit_on_sigterm()
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             before, after, kept = measure(options.peer, options.connections, Path(folder))

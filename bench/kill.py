@@ -26,7 +26,7 @@ import uvloop
 from bench.client import IDEMPOTENT, Client, End
 from bench.counting_target import counts
 from bench.peers.gateway import Gateway, routes_yaml
-from bench.processes import BenchError, free_ports
+from bench.processes import BenchError, exit_on_sigterm, free_ports
 from bench.stand import Proxy, counting_target, scrape, serving, total
 from bench.table import DEFAULT_GROUP, one_rule
 
@@ -82,6 +82,7 @@ class Run:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 if the gateway kept every promise, 1 if not, 2 without a result."""
     options = _parser().parse_args(arguments)
+    exit_on_sigterm()
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             run, seen = measure(options.clients, options.seconds, Path(folder))

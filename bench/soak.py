@@ -19,7 +19,7 @@ import uvloop
 
 from bench.client import Client, End
 from bench.peers import PEERS
-from bench.processes import BenchError, Memory, free_ports, memory
+from bench.processes import BenchError, Memory, exit_on_sigterm, free_ports, memory
 from bench.stand import counting_target, serving
 from bench.table import GROUPS, mixed_rules, request_for
 
@@ -31,6 +31,7 @@ METHODS = ("GET", "GET", "GET", "POST", "PUT", "DELETE", "HEAD", "PATCH")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 if memory kept to the limit and all answers were right, 1 if not, 2 without a result."""
     options = _parser().parse_args(arguments)
+    exit_on_sigterm()
     if not 0 < options.first < options.requests:
         _parser().error("--first must be smaller than --requests")
     try:

@@ -31,16 +31,26 @@ def create_app(control: Control, *, watch: bool = True) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        await control.start()
-        async with contextlib.AsyncExitStack() as stack:
-            if watch:
-                await stack.enter_async_context(_reloading(control))
+        async with running(control, watch=watch):
             yield {"gateway": control.gateway}
-        await control.stop()
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan)
     app.mount("/", AsgiDoor(lambda: control.gateway))
     return app
+
+
+@contextlib.asynccontextmanager
+async def running(control: Control, *, watch: bool) -> AsyncIterator[None]:
+    """Let a gateway live while the block runs; its table is loaded again as `watch` says."""
+    await control.start()
+    try:
+        if watch:
+            async with _reloading(control):
+                yield
+        else:
+            yield
+    finally:
+        await control.stop()
 
 
 @contextlib.asynccontextmanager
@@ -49,9 +59,12 @@ async def _reloading(control: Control) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[Any]] = set()
 
+    async def start_over() -> None:
+        await control.reopen_logs()
+        await control.reload()
+
     def hang_up() -> None:
-        control.reopen_logs()
-        task = loop.create_task(control.reload())
+        task = loop.create_task(start_over())
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 

@@ -19,7 +19,7 @@ from proxy.gateway import Gateway
 from proxy.observe.access_log import AccessLog
 from proxy.observe.live import ReloadState
 from proxy.observe.metrics import Metrics
-from proxy.observe.snapshot import Snapshot
+from proxy.observe.snapshot import Snapshot, merge
 from proxy.rules.explain import explain
 from proxy.rules.request import RequestView
 from proxy.runtime import Runtime, build
@@ -31,14 +31,49 @@ from proxy.targets.resolve import Resolver
 logger = logging.getLogger(__name__)
 
 
-class Ports(Protocol):
-    """The open listener ports."""
+class Followers(Protocol):
+    """What must go along with a new table: listener ports of this process, or worker processes. All or none.
 
-    async def open(self, port: int) -> None:
-        """Begin to accept on a port; raise OSError if that cannot be."""
+    After `stage` comes either `commit` or `abandon`.
+    """
 
-    def close(self, port: int) -> None:
-        """Accept no more on a port; its connections live on."""
+    async def stage(self, before: Config, after: Config, content: bytes) -> list[Problem]:
+        """Make ready for a table; return why not, if not. Nothing is in force yet.
+
+        Args:
+            content: The file that `after` was read from.
+        """
+
+    async def commit(self) -> None:
+        """Put in force what was made ready."""
+
+    async def abandon(self) -> None:
+        """Undo what was made ready."""
+
+    async def snapshots(self) -> list[Snapshot]:
+        """What other processes have counted."""
+
+    async def reopen_logs(self) -> None:
+        """Open the log files of other processes by their names again."""
+
+
+class NoFollowers:
+    """For an embedded gateway: its doors are somebody else's."""
+
+    async def stage(self, before: Config, after: Config, content: bytes) -> list[Problem]:
+        return []
+
+    async def commit(self) -> None:
+        pass
+
+    async def abandon(self) -> None:
+        pass
+
+    async def snapshots(self) -> list[Snapshot]:
+        return []
+
+    async def reopen_logs(self) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +92,11 @@ class Control:
         path: The table's file, read again at each reload.
         config: What it said at the start.
         problems: Warnings of that first load.
-        ports: Where listeners that a reload adds or removes are opened and closed; None if the doors are opened
-            by somebody else, as when embedded.
         environment: For `${NAME}` in the table.
+        keeps_targets: Whether names are resolved and targets checked here; a worker is told by its supervisor.
+
+    Attributes:
+        followers: What goes along with each new table.
     """
 
     def __init__(
@@ -69,8 +106,8 @@ class Control:
         *,
         problems: Sequence[Problem] = (),
         access_log: AccessLog | None = None,
-        ports: Ports | None = None,
         environment: Mapping[str, str] = os.environ,
+        keeps_targets: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
@@ -78,11 +115,12 @@ class Control:
         self._clock = clock
         self._counts = {"success": 1, "failure": 0}
         self._reloading = asyncio.Lock()
-        self.ports = ports
+        self._staged: Runtime | None = None
+        self.followers: Followers = NoFollowers()
         self.metrics = Metrics()
         self.gateway = Gateway(build(config, self.metrics), self.metrics, access_log=access_log)
         self.reload_state = ReloadState(True, clock(), dict(self._counts), tuple(problems))
-        self._keeper = TargetKeeper(HealthChecker(probe_http), Resolver())
+        self._keeper = TargetKeeper(HealthChecker(probe_http), Resolver()) if keeps_targets else None
 
     @property
     def runtime(self) -> Runtime:
@@ -91,16 +129,18 @@ class Control:
 
     async def start(self) -> None:
         """Resolve the targets' names and begin to check, count and time."""
-        groups = self.runtime.groups.values()
-        self._keeper.start()
-        await self._keeper.prepare(groups)
-        self._keeper.replace(groups)
+        if self._keeper is not None:
+            groups = self.runtime.groups.values()
+            self._keeper.start()
+            await self._keeper.prepare(groups)
+            self._keeper.replace(groups)
         self.gateway.start()
 
     async def stop(self) -> None:
         """End all background work."""
         self.gateway.stop()
-        await self._keeper.stop()
+        if self._keeper is not None:
+            await self._keeper.stop()
         if self.gateway.access_log is not None:
             self.gateway.access_log.close()
 
@@ -117,36 +157,48 @@ class Control:
                 return self._refused(error.problems)
             if config == self.runtime.config:
                 return self._accepted(warnings, changed=False)
-            problems = await self._swap(config)
-            return self._refused(problems) if problems else self._accepted(warnings, changed=True)
+            problems = await self._stage(config, content)
+            if problems:
+                return self._refused(problems)
+            await self.commit()
+            return self._accepted(warnings, changed=True)
 
-    async def _swap(self, config: Config) -> list[Problem]:
-        """Build, prepare and put in force; return why not, if not."""
-        before = self.runtime
-        runtime = build(config, self.metrics)
-        await self._keeper.prepare(runtime.groups.values())
-        opened: list[int] = []
-        if self.ports is not None:
-            for listener in config.listeners:
-                if listener.port in before.by_port:
-                    continue
-                try:
-                    await self.ports.open(listener.port)
-                except OSError as error:
-                    for port in opened:
-                        self.ports.close(port)
-                    return [
-                        Problem(
-                            "error", "port-unavailable", listener.place, f"cannot listen on {listener.port}: {error}"
-                        )
-                    ]
-                opened.append(listener.port)
+    async def stage(self, content: bytes) -> list[Problem]:
+        """Make everything ready for the table in `content`; return why not, if not. Nothing is in force yet."""
+        try:
+            config, _ = load_with_warnings(content, self._environment, str(self.path))
+        except ConfigError as error:
+            return error.problems
+        return await self._stage(config, content)
+
+    async def _stage(self, config: Config, content: bytes) -> list[Problem]:
+        try:
+            runtime = build(config, self.metrics)
+        except ConfigError as error:
+            return error.problems
+        if self._keeper is not None:
+            await self._keeper.prepare(runtime.groups.values())
+        problems = await self.followers.stage(self.runtime.config, config, content)
+        if problems:
+            await self.followers.abandon()
+        else:
+            self._staged = runtime
+        return problems
+
+    async def commit(self) -> None:
+        """Put the staged table in force."""
+        runtime, self._staged = self._staged, None
+        if runtime is None:
+            return
         self.gateway.replace(runtime)
-        self._keeper.replace(runtime.groups.values())
-        if self.ports is not None:
-            for port in before.by_port.keys() - runtime.by_port.keys():
-                self.ports.close(port)
-        return []
+        if self._keeper is not None:
+            self._keeper.replace(runtime.groups.values())
+        await self.followers.commit()
+
+    async def abandon(self) -> None:
+        """Forget the staged table."""
+        self._staged = None
+        await self.followers.abandon()
 
     def _accepted(self, warnings: Sequence[Problem], *, changed: bool) -> ReloadResult:
         self._note(True, warnings)
@@ -166,14 +218,17 @@ class Control:
         self._counts["success" if successful else "failure"] += 1
         self.reload_state = ReloadState(successful, self._clock(), dict(self._counts), tuple(problems))
 
-    def reopen_logs(self) -> None:
+    async def reopen_logs(self) -> None:
         """Open log files by their names again, as after a rotation."""
         if self.gateway.access_log is not None:
             self.gateway.access_log.reopen()
+        await self.followers.reopen_logs()
 
-    def metrics_snapshot(self) -> Snapshot:
-        """Every metric of this process as plain data."""
-        return self.gateway.metrics_snapshot(self.reload_state)
+    async def metrics_snapshot(self) -> Snapshot:
+        """Every metric of this gateway, all of its processes together, as plain data."""
+        others = await self.followers.snapshots()
+        own = self.gateway.metrics_snapshot(self.reload_state)
+        return merge([own, *others]) if others else own
 
     def explain(
         self, listener: str, method: str, target: str, headers: Sequence[tuple[str, str]], source_ip: str

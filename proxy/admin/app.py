@@ -101,7 +101,7 @@ def _add_probes(app: FastAPI, gateway: GatewayControl) -> None:
     async def metrics(request: Request) -> Response:
         """Prometheus text, or OpenMetrics when the Accept header asks for it."""
         openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")
-        snapshot = gateway.metrics_snapshot()
+        snapshot = await gateway.metrics_snapshot()
         # A long table takes tens of milliseconds, which requests should not wait for.
         body, content_type = await asyncio.to_thread(render, snapshot, openmetrics=openmetrics)
         return Response(body, headers={"content-type": content_type})
@@ -117,13 +117,13 @@ def _add_views(app: FastAPI, gateway: GatewayControl) -> None:
             version=__version__,
             uptime_seconds=round(time.monotonic() - started_at, 3),
             reload=views.reload_status(gateway.reload_state),
-            totals=views.totals(gateway.metrics_snapshot()),
+            totals=views.totals(await gateway.metrics_snapshot()),
         )
 
     @app.get("/api/rules", tags=["state"], responses=_only(_REFUSALS, 403))
     async def rules() -> models.Rules:
         """Listeners and their rules in the order they are tried, with hits and durations."""
-        return views.rules(gateway.runtime, gateway.metrics_snapshot())
+        return views.rules(gateway.runtime, await gateway.metrics_snapshot())
 
     @app.get("/api/target-groups", tags=["state"], responses=_only(_REFUSALS, 403))
     async def target_groups() -> models.TargetGroups:

@@ -59,9 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, metavar="N", help="end after N seconds of traffic (until Ctrl-C)")
     parser.add_argument("--port", type=int, default=8080, help="the gateway's data port")
     parser.add_argument("--admin-port", type=int, default=9901, help="the gateway's admin port")
-    parser.add_argument(
-        "--folder", metavar="DIR", default=".demo", help="where the demo keeps its table, data and logs"
-    )
+    parser.add_argument("--folder", metavar="DIR", default=".demo", help="for its table, data and logs")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,10 +69,9 @@ def run(args: argparse.Namespace) -> int:
     if not (REPOSITORY / "monolith_stub").is_dir():
         raise UsageError("the demo's monolith is not installed: run `make demo` in a checkout of the project")
     console = Console(stderr=True)
-    stop = asyncio.Event()
     try:
         with _processes() as start:
-            asyncio.run(_Demo(args, console, start, stop).run())
+            asyncio.run(_Demo(args, Path(args.folder).resolve(), console, start).run())
     except DemoError as error:
         print(f"strangler demo: {error}", file=sys.stderr)
         return 1
@@ -137,17 +134,17 @@ def _processes() -> Iterator[Start]:
 @dataclass(slots=True)
 class _Demo:
     args: argparse.Namespace
+    folder: Path
     console: Console
     start: Start
-    stop: asyncio.Event
     requests: int = 0
     failures: int = 0
     started: list[_Process] = field(default_factory=list)
 
     async def run(self) -> None:
         """The whole story."""
-        folder = Path(self.args.folder).resolve()
-        table = self._prepare(folder)
+        table = self._prepare(self.folder)
+        folder = self.folder
         await self._start_processes(folder, table)
         half = self.args.seconds / 2 if self.args.seconds else HALF_SECONDS
         async with httpx.AsyncClient(trust_env=False, timeout=10) as admin:
@@ -262,12 +259,10 @@ class _Demo:
         return read_latencies(response.text)
 
     async def _shift(self, admin: httpx.AsyncClient, table: Path) -> None:
-        text = table.read_text(encoding="utf-8")
         for rule, weights in SHIFTS.items():
-            text = set_weights(text, rule, weights)
             words = " ".join(f"{group}={weight}" for group, weight in weights.items())
             self.console.print(f"  strangler shift {rule} {words}")
-        replace_file(table, text)
+        await asyncio.to_thread(_edit, table)
         deadline = time.monotonic() + 5
         wanted = 'strangler_rule_weight{listener="web",rule="users",target_group="users"} 90.0'
         while wanted not in (await admin.get(f"http://127.0.0.1:{self.args.admin_port}/metrics")).text:
@@ -290,6 +285,14 @@ class _Demo:
         while True:
             self._check_processes()
             await asyncio.sleep(0.5)
+
+
+def _edit(table: Path) -> None:
+    """Shift the weights as `strangler shift` does."""
+    text = table.read_text(encoding="utf-8")
+    for rule, weights in SHIFTS.items():
+        text = set_weights(text, rule, weights)
+    replace_file(table, text)
 
 
 def _is_free(port: int) -> bool:

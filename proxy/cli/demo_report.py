@@ -84,15 +84,17 @@ def comparison(before: Mapping[Route, Latency], after: Mapping[Route, Latency]) 
         table.add_column(f"p95\n{half}", justify="right")
     for route in sorted(before.keys() | after.keys(), key=lambda route: (route[0] == "default", *route)):
         cells = [route[0] or "-", route[1] or "(the gateway itself)"]
-        for half in (before, after):
-            latency = half.get(route)
+        for latency in (before.get(route), after.get(route)):
             cells += ["-", "-", "-"] if latency is None else _cells(latency)
         table.add_row(*cells)
     return table
 
 
 def _cells(latency: Latency) -> list[str]:
-    return [f"{latency.count:.0f}", _milliseconds(latency.mean), _milliseconds(latency.quantile(0.95))]
+    first_bound = min(latency.buckets)
+    quantile = latency.quantile(0.95)
+    p95 = _milliseconds(quantile) if quantile > first_bound else f"< {_milliseconds(first_bound)}"
+    return [f"{latency.count:.0f}", _milliseconds(latency.mean), p95]
 
 
 def _milliseconds(seconds: float) -> str:

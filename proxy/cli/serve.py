@@ -5,171 +5,165 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
+import errno
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 
 import uvicorn
 
 from proxy.admin.app import create_admin
-from proxy.app import create_app
+from proxy.app import running
+from proxy.cli.flags import UsageError
 from proxy.cli.ports import ServerPorts, bind
+from proxy.cli.problems import render
+from proxy.cli.running import QuietServer, listener_config, run_loop, set_up_log, tune_garbage_collector
+from proxy.cli.terminal import Paint
 from proxy.config.load import load_with_warnings
 from proxy.config.model import Config
 from proxy.config.problem import ConfigError, Problem
 from proxy.control import Control, read_table
-from proxy.listen.protocol import ListenerProtocol
 from proxy.observe.access_log import FORMATS, AccessLog
+from proxy.workers.fleet import Fleet, WorkerStartError
 
-DRAIN_SECONDS = 30
-"""How long requests in flight may take to end after SIGTERM."""
+MAX_WORKERS = 64
 
 logger = logging.getLogger("proxy")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags; each has an environment variable STRANGLER_<FLAG>."""
-    parser.add_argument("--config", metavar="FILE", default="routes.yaml", help="the rule table (routes.yaml)")
-    parser.add_argument("--host", default="", help="address that the listeners bind to (every address)")
-    parser.add_argument("--admin-host", default="127.0.0.1", help="address of the admin port (127.0.0.1)")
-    parser.add_argument("--admin-port", type=int, default=9901, help="the admin port (9901)")
+    parser.add_argument("--config", metavar="FILE", default="routes.yaml", help="the table")
+    parser.add_argument("--host", default="", help="address that the listeners bind to (default: every address)")
+    parser.add_argument("--admin-host", default="127.0.0.1", help="address of the admin port")
+    parser.add_argument("--admin-port", type=int, default=9901, help="the admin port")
     parser.add_argument(
         "--admin-allowed-hosts", default="", metavar="NAME,...", help="further names the admin port is called by"
     )
-    parser.add_argument("--access-log", metavar="FILE", default=None, help="one line a request; - for standard output")
-    parser.add_argument("--access-log-format", choices=sorted(FORMATS), default="json", help="(json)")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that forward")
+    parser.add_argument("--access-log", metavar="FILE", help="one line a request; - for standard output")
+    parser.add_argument("--access-log-format", choices=sorted(FORMATS), default="json", help="of the access log")
     parser.add_argument(
-        "--log-level", choices=["debug", "info", "warning", "error"], default="info", help="of the log on stderr (info)"
+        "--log-level", choices=["debug", "info", "warning", "error"], default="info", help="of the log on stderr"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A table that can be served."""
+
+    args: argparse.Namespace
+    path: Path
+    content: bytes
+    config: Config
+    warnings: list[Problem]
+    admin_socket: socket
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; return 0 after a drain, 2 if the first table is bad, 1 if a port is taken."""
-    logging.basicConfig(
-        level=args.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    # What servers and clients of the admin port and of health checks say is not the gateway's own log.
-    for name in ("uvicorn", "httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    if not 1 <= args.workers <= MAX_WORKERS:
+        raise UsageError(f"--workers {args.workers} is not from 1 to {MAX_WORKERS}")
+    set_up_log(args.log_level)
     path = Path(args.config)
     try:
-        config, warnings = load_with_warnings(read_table(path), os.environ, str(path))
+        content = read_table(path)
     except OSError as error:
-        print(f"strangler: cannot read {path}: {error.strerror}", file=sys.stderr)
-        return 2
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    try:
+        config, warnings = load_with_warnings(content, os.environ, str(path))
     except ConfigError as error:
-        for problem in error.problems:
-            print(f"{path}:{problem}", file=sys.stderr)
+        print(render(error.problems, str(path), content.decode("utf-8", "replace"), Paint(sys.stderr)), file=sys.stderr)
         return 2
     for problem in warnings:
-        print(f"{path}:{problem}", file=sys.stderr)
+        logger.warning("%s:%s", path, problem)
     try:
         sockets = [bind(args.host, listener.port) for listener in config.listeners]
         admin_socket = bind(args.admin_host, args.admin_port)
-        access_log = AccessLog.open(args.access_log, args.access_log_format) if args.access_log else None
+        start = _Start(args, path, content, config, warnings, admin_socket)
+        if args.workers == 1:
+            access_log = AccessLog.open(args.access_log, args.access_log_format) if args.access_log else None
+            main = _serve(start, sockets, access_log)
+        else:
+            # That the ports were free is all that was wanted of these; each worker binds for itself.
+            for sock in sockets:
+                sock.close()
+            main = _supervise(start)
     except OSError as error:
-        print(f"strangler: {error.strerror or error}{_hint(error)}", file=sys.stderr)
+        taken = " (is another gateway running? choose another port)" if error.errno == errno.EADDRINUSE else ""
+        print(f"strangler serve: {error}{taken}", file=sys.stderr)
         return 1
-    return _run(path, config, warnings, sockets, admin_socket, access_log, args)
-
-
-def _run(
-    path: Path,
-    config: Config,
-    problems: list[Problem],
-    sockets: list[socket],
-    admin_socket: socket,
-    access_log: AccessLog | None,
-    args: argparse.Namespace,
-) -> int:
-    async def serve() -> None:
-        control = Control(path, config, problems=problems, access_log=access_log)
-        server = uvicorn.Server(listener_config(control))
-        control.ports = ServerPorts(server, args.host)
-        admin = _Admin(
-            uvicorn.Config(
-                create_admin(
-                    control,
-                    host=args.admin_host,
-                    token=os.environ.get("STRANGLER_ADMIN_TOKEN") or None,
-                    allowed_hosts=[name for name in args.admin_allowed_hosts.split(",") if name],
-                ),
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                ws="none",
-                proxy_headers=False,
-                server_header=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
-        serving_admin = asyncio.create_task(admin.serve([admin_socket]))
-        logger.info(
-            "serving %s on port %s, admin on http://%s:%d",
-            path,
-            ", ".join(str(listener.port) for listener in config.listeners),
-            args.admin_host,
-            admin_socket.getsockname()[1],
-        )
-        tune_garbage_collector()
-        try:
-            await server.serve(sockets)
-        finally:
-            admin.should_exit = True
-            await serving_admin
-
+    # uvicorn raises the signal that stopped it again once it has drained.
     with contextlib.suppress(KeyboardInterrupt):
-        # uvicorn raises the signal that stopped it again once it has drained.
-        _run_loop(serve())
+        try:
+            run_loop(main)
+        except WorkerStartError as error:
+            print(f"strangler serve: {error}", file=sys.stderr)
+            return 1
     return 0
 
 
-def listener_config(control: Control) -> uvicorn.Config:
-    """How uvicorn runs the listener door; it adds no header of its own and takes none for the client's address."""
+async def _serve(start: _Start, sockets: list[socket], access_log: AccessLog | None) -> None:
+    """One process: listeners and admin port on one event loop."""
+    control = Control(start.path, start.config, problems=start.warnings, access_log=access_log)
+    server = uvicorn.Server(listener_config(control))
+    control.followers = ServerPorts(server, start.args.host)
+    admin = QuietServer(_admin_config(control, start.args))
+    serving_admin = asyncio.create_task(admin.serve([start.admin_socket]))
+    _say_where(start)
+    tune_garbage_collector()
+    try:
+        await server.serve(sockets)
+    finally:
+        admin.should_exit = True
+        await serving_admin
+
+
+async def _supervise(start: _Start) -> None:
+    """Several workers: this process reads the table, checks the targets and serves the admin port."""
+    args = start.args
+    control = Control(start.path, start.config, problems=start.warnings)
+    options = {
+        "path": str(start.path),
+        "host": args.host,
+        "access_log": args.access_log,
+        "access_log_format": args.access_log_format,
+        "log_level": args.log_level,
+    }
+    fleet = Fleet(args.workers, start.content, options, lambda: control.runtime)
+    control.followers = fleet
+    async with running(control, watch=True):
+        await fleet.start()
+        try:
+            _say_where(start)
+            await uvicorn.Server(_admin_config(control, args)).serve([start.admin_socket])
+        finally:
+            await fleet.stop()
+
+
+def _admin_config(control: Control, args: argparse.Namespace) -> uvicorn.Config:
+    admin = create_admin(
+        control,
+        host=args.admin_host,
+        token=os.environ.get("STRANGLER_ADMIN_TOKEN") or None,
+        allowed_hosts=[name.strip() for name in args.admin_allowed_hosts.split(",") if name.strip()],
+    )
     return uvicorn.Config(
-        create_app(control),
-        http=ListenerProtocol,
-        ws="none",
-        lifespan="on",
+        admin,
+        lifespan="off",
         log_config=None,
         access_log=False,
+        ws="none",
         proxy_headers=False,
         server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_graceful_shutdown=1,
     )
 
 
-class _Admin(uvicorn.Server):
-    """A second server in the process: the signals are the first one's."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def tune_garbage_collector() -> None:
-    """Keep what was made at the start out of every later collection, and collect less often.
-
-    A forwarded request leaves no reference cycle behind, so frequent collections find nothing.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
-
-
-def _run_loop(main: object) -> None:
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(main)  # type: ignore[arg-type]
-    else:
-        uvloop.run(main)  # type: ignore[arg-type]
-
-
-def _hint(error: OSError) -> str:
-    return " (is another gateway running? choose another port)" if error.errno == 98 else ""
+def _say_where(start: _Start) -> None:
+    ports = ", ".join(str(listener.port) for listener in start.config.listeners)
+    host, port = start.args.admin_host, start.admin_socket.getsockname()[1]
+    logger.info("serving %s on port %s, admin on http://%s:%d", start.path, ports, host, port)

@@ -214,11 +214,11 @@ def response_block_to_client(head: ResponseHead, *, decoded: bool = False) -> by
         decoded: Whether the chunks are taken off before the body is sent on, so that Transfer-Encoding goes too.
     """
     fields = head.fields
-    chunked = b"transfer-encoding" in fields
-    if HOP_BY_HOP.isdisjoint(fields) and not chunked:
+    has_both_lengths = b"transfer-encoding" in fields and b"content-length" in fields
+    if HOP_BY_HOP.isdisjoint(fields) and not decoded and not has_both_lengths:
         return head.block
     drop = HOP_BY_HOP
-    if chunked:
+    if has_both_lengths:
         # RFC 9112 6.3 rule 3: the length is not true, and a client that believed it would lose its place.
         drop = drop | {b"content-length"}
     if b"connection" in fields and fields[b"connection"].lower() not in (b"close", b"keep-alive"):

@@ -127,7 +127,7 @@ def _check_line_lengths(head: bytes) -> None:
         raise BadRequestError(f"a header line is longer than {MAX_LINE_BYTES} bytes")
 
 
-def _why_bad(head: bytes) -> BadRequestError | HttpVersionError | UriTooLongError:
+def _why_bad(head: bytes) -> BadRequestError | HttpVersionError | MethodNotAllowedError | UriTooLongError:
     line = head.split(b"\r\n", 1)[0]
     if len(line) > MAX_LINE_BYTES:
         return UriTooLongError(f"the request line has {len(line)} bytes, {MAX_LINE_BYTES} are allowed")
@@ -136,6 +136,10 @@ def _why_bad(head: bytes) -> BadRequestError | HttpVersionError | UriTooLongErro
         return BadRequestError("the request line is malformed")
     if match[3] != b"1" or match[4] not in (b"0", b"1"):
         return HttpVersionError(f"version HTTP/{match[3].decode()}.{match[4].decode()} is not supported")
+    if match[1] == b"CONNECT":
+        return MethodNotAllowedError("CONNECT is not forwarded")
+    if not is_request_target(match[2]):
+        return BadRequestError("the request target is neither a path nor a URL, or holds bytes that neither may hold")
     return BadRequestError("a header line is malformed")
 
 

@@ -229,6 +229,5 @@ _HOST = re.compile(rb"\[[0-9a-f:.]+\]|[a-z0-9\-._~%!$&'()*+,;=]+")
 _NOT_IN_URI = re.compile(rb"[^\x21-\x7e]")
 
 
-
 def _percent_encoded(match: re.Match[bytes]) -> bytes:
     return b"%%%02X" % match[0][0]

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from proxy.config.model import TargetConfig, TargetGroupConfig
 from proxy.errors import NoTargetError
@@ -23,11 +23,23 @@ from proxy.targets.health import (
     observe,
     registered,
 )
-from proxy.targets.target import HealthState, Target
+from proxy.targets.target import HealthReason, HealthState, Target
 
 logger = logging.getLogger(__name__)
 
 _Key = tuple[str, str, int]
+
+
+class Member(NamedTuple):
+    """A target as another process may be told of it; plain values only."""
+
+    scheme: Literal["http", "https"]
+    address: str
+    port: int
+    host: str
+    state: str
+    reason: str
+    detail: str
 
 
 class TargetGroup:
@@ -192,17 +204,13 @@ class TargetGroup:
         for target in removed:
             del self._targets[target.key]
             self._set_health(target, REMOVED)
-            logger.info(
-                "target %s of %s is removed, %d requests in flight", target.id, self.name, target.in_flight
-            )
+            logger.info("target %s of %s is removed, %d requests in flight", target.id, self.name, target.in_flight)
             if self._on_removed is not None:
                 self._on_removed(target)
 
     def seconds_to_next_removal(self) -> float | None:
         """Seconds until `remove_drained` has something to do, None if no target drains."""
-        waits = [
-            self._drains_for(target) for target in self._targets.values() if target.draining_since is not None
-        ]
+        waits = [self._drains_for(target) for target in self._targets.values() if target.draining_since is not None]
         return max(0.0, min(waits)) if waits else None
 
     def _drains_for(self, target: Target) -> float:
@@ -213,8 +221,7 @@ class TargetGroup:
     @property
     def _awaits_addresses(self) -> bool:
         return any(
-            addresses is None and entry.host not in self._resolve_errors
-            for entry, addresses in self._addresses.items()
+            addresses is None and entry.host not in self._resolve_errors for entry, addresses in self._addresses.items()
         )
 
     def _update_members(self) -> None:
@@ -255,6 +262,34 @@ class TargetGroup:
         target.draining_since = self._clock()
         self._set_health(target, DRAINING)
         logger.info("target %s of %s drains, %d requests in flight", target.id, self.name, target.in_flight)
+
+    # --- in several processes ---
+
+    def members(self) -> list[Member]:
+        """Every target with its health, for `mirror` in another process."""
+        return [
+            Member(t.scheme, t.address, t.port, t.host, str(t.state), str(t.reason), t.detail)
+            for t in self._targets.values()
+        ]
+
+    def mirror(self, members: Sequence[Member]) -> None:
+        """Have exactly these targets, in this health: that of the group in the process that checks them.
+
+        A target that is no longer among them is removed and handed to `on_removed`.
+        """
+        wanted = {(member.scheme, member.address, member.port): member for member in members}
+        for key in [key for key in self._targets if key not in wanted]:
+            removed = self._targets.pop(key)
+            if self._on_removed is not None:
+                self._on_removed(removed)
+        for key, member in wanted.items():
+            target = self._targets.get(key)
+            if target is None:
+                target = self._targets[key] = Target(member.scheme, member.address, member.port)
+            target.host = member.host
+            health = TargetHealth(HealthState(member.state), HealthReason(member.reason), member.detail, 0)
+            self._set_health(target, health)
+        self.refresh()
 
     # --- reload and view ---
 

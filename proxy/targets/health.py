@@ -54,13 +54,9 @@ REMOVED = TargetHealth(HealthState.UNUSED, HealthReason.NOT_REGISTERED)
 def registered(config: HealthCheckConfig, *, in_use: bool) -> TargetHealth:
     """Return the health a target is registered with."""
     if not in_use:
-        return TargetHealth(
-            HealthState.UNUSED, HealthReason.NOT_IN_USE, "no rule forwards to its target group"
-        )
+        return TargetHealth(HealthState.UNUSED, HealthReason.NOT_IN_USE, "no rule forwards to its target group")
     if not config.enabled:
-        return TargetHealth(
-            HealthState.UNAVAILABLE, HealthReason.HEALTH_CHECK_DISABLED, "health checks are off"
-        )
+        return TargetHealth(HealthState.UNAVAILABLE, HealthReason.HEALTH_CHECK_DISABLED, "health checks are off")
     return TargetHealth()
 
 
@@ -88,9 +84,7 @@ def observe(health: TargetHealth, result: ProbeResult, config: HealthCheckConfig
     return _failed(health, reason, detail, config.unhealthy_threshold_count)
 
 
-def carried(
-    health: TargetHealth, config: HealthCheckConfig, *, in_use: bool, same_checks: bool
-) -> TargetHealth:
+def carried(health: TargetHealth, config: HealthCheckConfig, *, in_use: bool, same_checks: bool) -> TargetHealth:
     """Return the health under a new table: the state stays where the new table still checks the target.
 
     With other health check settings (`same_checks` False) the streak restarts: results of two different

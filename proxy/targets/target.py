@@ -66,9 +66,7 @@ class Target:
         "streak",
     )
 
-    def __init__(
-        self, scheme: Literal["http", "https"], address: str, port: int, host: str | None = None
-    ) -> None:
+    def __init__(self, scheme: Literal["http", "https"], address: str, port: int, host: str | None = None) -> None:
         self.scheme = scheme
         self.address = address
         self.port = port

@@ -153,7 +153,7 @@ class FakeGateway:
     explained: list[tuple[Any, ...]] = field(default_factory=list)
     explanation: dict[str, Any] | Exception = field(default_factory=lambda: dict(EXPLANATION))
 
-    def metrics_snapshot(self) -> Snapshot:
+    async def metrics_snapshot(self) -> Snapshot:
         return self.metrics.snapshot(
             LiveState(groups={"monolith": [("10.0.0.1:8000", True, 1)]}, reload=self.reload_state)
         )

@@ -129,7 +129,7 @@ def _values_for(shape: Any) -> list[Any]:
     words = list(getattr(shape, "words", ()))
     number = getattr(shape, "number", shape)
     numbers = [number.low, number.high, number.low - 1, str(number.low)] if hasattr(number, "low") else []
-    return [*words, *numbers, True, False, "text", "a.com", "/", "GET", "http://a:1", "HTTP", "${X}", "#{query}"]
+    return [*words, *numbers, True, False, 200, "text", "a.com", "/", "GET", "http://a:1", "HTTP", "#{query}"]
 
 
 def _leaves(shape: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Any]]:
@@ -165,13 +165,15 @@ def _fits(path: tuple[Any, ...], value: Any) -> bool:
 )
 def test_each_value_that_a_key_accepts_fits_the_schema(path: tuple[Any, ...], shape: Any) -> None:
     """Over every key of the language, those included that do nothing yet."""
-    for value in _values_for(shape):
+    where = "".join(f"[{key}]" if key == 0 else f".{key}" for key in path).lstrip(".")
+    values = _values_for(shape)
+    from_environment = [("${X}", str(value).lower() if isinstance(value, bool) else str(value)) for value in values]
+    for value, variable in [*((value, "") for value in values), *from_environment]:
         text = yaml.safe_dump(_nested(path, value))
-        where = "".join(f"[{key}]" if key == 0 else f".{key}" for key in path).lstrip(".")
         about_value = [
             problem
-            for problem in problems_of(text, {"X": "/"})
+            for problem in problems_of(text, {"X": variable})
             if problem.place.path == where and problem.code != "not-supported-yet" and problem.severity == "error"
         ]
         if not about_value:
-            assert _fits(path, value), value
+            assert _fits(path, value), (value, variable)

@@ -1,0 +1,74 @@
+"""What every process of the gateway does the same way: log, event loop, listener door, garbage collector."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import sys
+from collections.abc import Coroutine, Iterator
+from typing import Any, Final
+
+import uvicorn
+
+from proxy.app import create_app
+from proxy.control import Control
+from proxy.listen.protocol import ListenerProtocol
+
+DRAIN_SECONDS: Final = 30
+"""How long requests in flight may take to end after SIGTERM."""
+
+
+def set_up_log(level: str) -> None:
+    """Log to standard error from this level on."""
+    logging.basicConfig(
+        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # What servers and clients of the admin port and of health checks say is not the gateway's own log.
+    for name in ("uvicorn", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def listener_config(control: Control, *, watch: bool = True) -> uvicorn.Config:
+    """How uvicorn runs the listener door; it adds no header of its own and takes none for the client's address."""
+    return uvicorn.Config(
+        create_app(control, watch=watch),
+        http=ListenerProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+
+
+class QuietServer(uvicorn.Server):
+    """A second server in a process: the signals are the first one's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def tune_garbage_collector() -> None:
+    """Keep what was made at the start out of every later collection, and collect less often.
+
+    A forwarded request leaves no reference cycle behind, so frequent collections find nothing.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+
+
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, on uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)

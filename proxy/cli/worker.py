@@ -1,0 +1,112 @@
+"""A worker process: forwards, and does what its supervisor says. Started by `proxy.workers.fleet`, not by people."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from proxy.cli.ports import ServerPorts, bind
+from proxy.cli.running import listener_config, run_loop, set_up_log, tune_garbage_collector
+from proxy.config.load import load
+from proxy.control import Control
+from proxy.observe.access_log import AccessLog
+from proxy.workers.channel import Channel, ChannelClosedError, Message
+from proxy.workers.messages import loads_of, mirror_members, problem_to_json
+
+
+class _Server(uvicorn.Server):
+    """Tells when it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_accepting = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_accepting.set()
+
+
+class Worker:
+    """One worker, after its start message."""
+
+    def __init__(self, channel: Channel, start: Message) -> None:
+        self._channel = channel
+        content: str = start["content"]
+        path = Path(start["path"])
+        access_log = AccessLog.open(start["access_log"], start["access_log_format"]) if start["access_log"] else None
+        config = load(content, os.environ, str(path))
+        self._control = control = Control(path, config, access_log=access_log, keeps_targets=False)
+        mirror_members(control.runtime, start["targets"])
+        self._server = _Server(listener_config(control, watch=False))
+        control.followers = ServerPorts(self._server, start["host"], shared=True)
+        self._sockets = [bind(start["host"], listener.port, shared=True) for listener in config.listeners]
+
+    async def run(self) -> None:
+        """Serve until the supervisor is gone or says so, then drain."""
+        obeying = asyncio.create_task(self._obey())
+        tune_garbage_collector()
+        await self._server.serve(self._sockets)
+        obeying.cancel()
+        await asyncio.gather(obeying, return_exceptions=True)
+
+    async def _obey(self) -> None:
+        try:
+            await self._server.is_accepting.wait()
+            await self._channel.send({})
+            while True:
+                message = await self._channel.receive()
+                await self._channel.send(await self._do(message))
+        except ChannelClosedError:
+            self._server.should_exit = True
+
+    async def _do(self, message: Message) -> Message:
+        control = self._control
+        match message["word"]:
+            case "stage":
+                problems = await control.stage(message["content"].encode())
+                return {"problems": [problem_to_json(problem) for problem in problems]}
+            case "commit":
+                gone = [group for name, group in control.runtime.groups.items()]
+                await control.commit()
+                mirror_members(control.runtime, message["targets"])
+                for group in gone:
+                    if group.name not in control.runtime.groups:
+                        delay = group.config.attributes.deregistration_delay_seconds
+                        asyncio.get_running_loop().call_later(delay, group.mirror, [])
+            case "abandon":
+                await control.abandon()
+            case "targets":
+                mirror_members(control.runtime, message["targets"])
+            case "report":
+                snapshot = await control.metrics_snapshot()
+                return {"snapshot": snapshot, "loads": loads_of(control.runtime)}
+            case "reopen":
+                await control.reopen_logs()
+            case word:
+                raise ValueError(f"the supervisor says {word!r}")
+        return {}
+
+
+async def main(descriptor: int) -> None:
+    """Serve as the supervisor at the other end of this socket says."""
+    channel = await Channel.over(socket.socket(fileno=descriptor))
+    try:
+        start = await channel.receive()
+    except ChannelClosedError:
+        return
+    set_up_log(start["log_level"])
+    try:
+        worker = Worker(channel, start)
+    except OSError as error:
+        await channel.send({"error": str(error)})
+        return
+    await worker.run()
+
+
+if __name__ == "__main__":
+    run_loop(main(int(sys.argv[1])))

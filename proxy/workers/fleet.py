@@ -1,0 +1,254 @@
+"""The supervisor's side: starts workers, replaces those that end, and speaks to all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from proxy.config.model import Config
+from proxy.config.problem import Place, Problem
+from proxy.observe.snapshot import Snapshot, merge, remains
+from proxy.runtime import Runtime
+from proxy.workers.channel import Channel, ChannelClosedError, Message
+from proxy.workers.messages import members_of, problem_from_json
+
+logger = logging.getLogger(__name__)
+
+START_SECONDS: Final = 30.0
+"""How long a worker may take until it accepts connections, or until it has staged a table."""
+ANSWER_SECONDS: Final = 5.0
+"""How long a worker may take to answer everything else; one that takes longer hangs and is replaced."""
+STOP_SECONDS: Final = 40.0
+"""How long a worker may drain; longer than it allows itself."""
+PUSH_SECONDS: Final = 0.1
+"""How often the targets' health is compared with what the workers were told."""
+REPORT_SECONDS: Final = 1.0
+"""How often counts are fetched without a scrape: what a worker counts between its last report and a crash is lost."""
+MAX_RESTART_SECONDS: Final = 10.0
+"""Longest pause before a worker that ends again and again is started again."""
+
+
+class WorkerStartError(Exception):
+    """A worker did not come up."""
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    number: int
+    process: asyncio.subprocess.Process
+    channel: Channel
+    last: Snapshot | None = None
+    loads: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.process.returncode is not None
+
+
+class Fleet:
+    """The workers, as followers of the supervisor's table (`control.Followers`).
+
+    Args:
+        count: How many.
+        content: The table in force.
+        options: What each worker is told at its start besides the table.
+        runtime: The supervisor's table, whose targets' health the workers mirror.
+    """
+
+    def __init__(self, count: int, content: bytes, options: Message, runtime: Callable[[], Runtime]) -> None:
+        self._count = count
+        self._content = content
+        self._staged: bytes | None = None
+        self._options = options
+        self._runtime = runtime
+        self._workers: dict[int, _Worker] = {}
+        self._ended: list[Snapshot] = []
+        self._told: object = None
+        self._changing = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_stopping = False
+
+    async def start(self) -> None:
+        """Start all workers and return when they accept connections; raise `WorkerStartError`."""
+        self._told = members_of(self._runtime())
+        try:
+            async with self._changing:
+                await asyncio.gather(*(self._start_worker(number) for number in range(self._count)))
+        except BaseException:
+            await self.stop()
+            raise
+        for number in range(self._count):
+            self._tasks.append(asyncio.create_task(self._keep_alive(number), name=f"keep worker {number}"))
+        self._tasks.append(asyncio.create_task(self._push_targets(), name="push targets"))
+        self._tasks.append(asyncio.create_task(self._fetch_reports(), name="fetch reports"))
+
+    async def stop(self) -> None:
+        """Let every worker drain and end."""
+        self._is_stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        workers = list(self._workers.values())
+        for worker in workers:
+            worker.channel.close()
+        await asyncio.gather(*(_end(worker.process) for worker in workers))
+
+    # --- one worker ---
+
+    async def _start_worker(self, number: int) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "proxy.cli.worker",
+                str(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                # Ctrl-C is for the supervisor, which then lets its workers drain.
+                start_new_session=True,
+            )
+        worker = _Worker(number, process, await Channel.over(ours))
+        self._workers[number] = worker
+        try:
+            answer = await worker.channel.call(
+                {
+                    "word": "start",
+                    "content": self._content.decode(),
+                    "targets": members_of(self._runtime()),
+                    **self._options,
+                },
+                timeout_seconds=START_SECONDS,
+            )
+        except ChannelClosedError as error:
+            await _end(process)
+            raise WorkerStartError(f"worker {number} ended at its start: {error}") from None
+        if answer.get("error"):
+            await _end(process)
+            raise WorkerStartError(f"worker {number}: {answer['error']}")
+        logger.info("worker %d is process %d", number, process.pid)
+
+    async def _keep_alive(self, number: int) -> None:
+        """Replace a worker each time it ends."""
+        pause = 0.1
+        loop = asyncio.get_running_loop()
+        while True:
+            worker = self._workers[number]
+            began = loop.time()
+            code = await worker.process.wait()
+            worker.channel.close()
+            if worker.last is not None:
+                self._ended = [merge([*self._ended, remains(worker.last)])]
+                worker.last = None
+            pause = 0.1 if loop.time() - began > MAX_RESTART_SECONDS else min(pause * 2, MAX_RESTART_SECONDS)
+            logger.error("worker %d ended with code %s; it is started again in %.1f s", number, code, pause)
+            await asyncio.sleep(pause)
+            try:
+                async with self._changing:
+                    await self._start_worker(number)
+            except WorkerStartError as error:
+                logger.error("%s", error)
+
+    # --- the table: all workers or none ---
+
+    async def stage(self, before: Config, after: Config, content: bytes) -> list[Problem]:
+        """Let every worker make ready for the table."""
+        await self._changing.acquire()
+        self._staged = content
+        answers = await self._call_all({"word": "stage", "content": content.decode()}, START_SECONDS)
+        problems: list[Problem] = []
+        for number, answer in answers.items():
+            if answer is None:
+                message = f"worker {number} did not take the table up; it is being replaced, try again"
+                problems.append(Problem("error", "worker-failed", Place(1, 1, ""), message))
+            else:
+                problems += map(problem_from_json, answer["problems"])
+        return list(dict.fromkeys(problems))
+
+    async def commit(self) -> None:
+        """Let every worker put in force what it staged; one that fails to is replaced and starts with it."""
+        assert self._staged is not None
+        self._content, self._staged = self._staged, None
+        self._told = members_of(self._runtime())
+        await self._call_all({"word": "commit", "targets": self._told}, ANSWER_SECONDS)
+        self._changing.release()
+
+    async def abandon(self) -> None:
+        """Let every worker forget what it staged."""
+        self._staged = None
+        await self._call_all({"word": "abandon"}, ANSWER_SECONDS)
+        self._changing.release()
+
+    # --- targets, counts, logs ---
+
+    async def _push_targets(self) -> None:
+        while True:
+            await asyncio.sleep(PUSH_SECONDS)
+            members = members_of(self._runtime())
+            if members != self._told:
+                async with self._changing:
+                    self._told = members_of(self._runtime())
+                    await self._call_all({"word": "targets", "targets": self._told}, ANSWER_SECONDS)
+
+    async def _fetch_reports(self) -> None:
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            await self.snapshots()
+
+    async def snapshots(self) -> list[Snapshot]:
+        """What every worker has counted since it started, and all that have ended; updates the targets' loads."""
+        answers = await self._call_all({"word": "report"}, ANSWER_SECONDS)
+        for number, answer in answers.items():
+            if answer is not None and number in self._workers:
+                worker = self._workers[number]
+                worker.last = answer["snapshot"]
+                worker.loads = answer["loads"]
+        self._sum_loads()
+        living = [worker.last for worker in self._workers.values() if worker.last is not None]
+        return [*self._ended, *map(remains, living)]
+
+    def _sum_loads(self) -> None:
+        """Give the supervisor's targets, which take no requests themselves, what they carry in all workers."""
+        for name, group in self._runtime().groups.items():
+            for target in group.targets:
+                loads = [worker.loads.get(name, {}).get(target.id, [0, 0]) for worker in self._workers.values()]
+                target.in_flight = sum(in_flight for in_flight, _ in loads)
+                target.requests = sum(requests for _, requests in loads)
+
+    async def reopen_logs(self) -> None:
+        """Let every worker open its log files by their names again."""
+        await self._call_all({"word": "reopen"}, ANSWER_SECONDS)
+
+    async def _call_all(self, message: Message, timeout_seconds: float) -> dict[int, Message | None]:
+        """The answer of every worker; None from one that failed, which is ended so that it is replaced."""
+        workers = [worker for worker in self._workers.values() if not worker.has_ended]
+        answers = await asyncio.gather(*(_call(worker, message, timeout_seconds) for worker in workers))
+        return {worker.number: answer for worker, answer in zip(workers, answers, strict=True)}
+
+
+async def _call(worker: _Worker, message: Message, timeout_seconds: float) -> Message | None:
+    try:
+        return await worker.channel.call(message, timeout_seconds=timeout_seconds)
+    except ChannelClosedError as error:
+        if not worker.has_ended:
+            logger.error("worker %d does not answer: %s", worker.number, error)
+            with contextlib.suppress(ProcessLookupError):
+                worker.process.kill()
+        return None
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Wait for a process that was told to end; kill it if it does not."""
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

@@ -1,0 +1,74 @@
+"""The services of docker-compose.yml as containers, by docker or by a tool that stands in for it."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TOOL = os.environ.get("CONTAINERS_TOOL")
+"""A program with the subcommands `compose ...` and `podman ...`; without one it is `docker compose` and `docker`."""
+
+BUILD_SECONDS = 900
+COMMAND_SECONDS = 180
+
+
+class Containers:
+    """One compose project of this repository.
+
+    Args:
+        project: Its name; containers, volumes and networks begin with it.
+        environment: For the variables in docker-compose.yml.
+    """
+
+    def __init__(self, project: str, environment: Mapping[str, str]) -> None:
+        self._project = project
+        self._environment = {**os.environ, **environment}
+        self._engine = [TOOL, "podman"] if TOOL else ["docker"]
+        self._compose = [TOOL or "docker", "compose", "-p", project]
+        if TOOL:
+            self._environment.setdefault("PROMETHEUS_VERSION", "latest")
+
+    def build(self, *services: str) -> None:
+        self._run([*self._compose, "build", *services], BUILD_SECONDS)
+
+    def up(self, *services: str) -> None:
+        """Start these services and no others, though they may depend on them."""
+        self._run([*self._compose, "up", "-d", "--no-deps", *services])
+
+    def scale(self, service: str, count: int) -> None:
+        """Let `count` containers of a service run."""
+        self._run([*self._compose, "up", "-d", "--no-deps", "--scale", f"{service}={count}", service])
+        # podman-compose starts what is missing and leaves what is too many.
+        surplus = self.containers(service)[count:]
+        if surplus:
+            self._run([*self._engine, "stop", "-t", "10", *surplus])
+
+    def containers(self, service: str) -> list[str]:
+        """The names of the running containers of a service, in the order of their numbers."""
+        labels = {"project": self._project, "service": service}
+        filters = [f"--filter=label=com.docker.compose.{key}={value}" for key, value in labels.items()]
+        names = self._run([*self._engine, "ps", "--format", "{{.Names}}", *filters]).split()
+        return sorted(names, key=lambda name: int("".join(filter(str.isdigit, name.rpartition(service)[2]))))
+
+    def user_and_files(self, service: str) -> tuple[int, list[str]]:
+        """The user id that a service runs as, and the files in its working folder's root."""
+        code = "import json, os; print(json.dumps([os.getuid(), os.listdir('/')]))"
+        (container, *_) = self.containers(service)
+        user, files = json.loads(self._run([*self._engine, "exec", container, "python", "-c", code]))
+        return user, files
+
+    def logs(self, service: str) -> str:
+        return self._run([*self._compose, "logs", service], check=False)
+
+    def remove(self) -> None:
+        """Remove every container, volume, network and image of the project, also those of an earlier run."""
+        self._run([*self._compose, "down", "-v", "-t", "10", "--remove-orphans", "--rmi", "local"])
+
+    def _run(self, command: list[str], seconds: float = COMMAND_SECONDS, *, check: bool = True) -> str:
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env=self._environment, capture_output=True, text=True, timeout=seconds
+        )
+        assert done.returncode == 0 or not check, f"{command}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
