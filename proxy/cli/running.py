@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import signal
 import sys
 from collections.abc import Coroutine, Iterator
 from typing import Any, Final
@@ -44,6 +45,21 @@ def listener_config(control: Control, *, watch: bool = True) -> uvicorn.Config:
         date_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
+
+
+class DrainingServer(uvicorn.Server):
+    """Drains on SIGTERM and SIGINT, and has then ended well: uvicorn's own raises the signal once more."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
 
 
 class QuietServer(uvicorn.Server):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import errno
 import logging
 import os
@@ -18,15 +17,18 @@ import uvicorn
 from proxy.admin.app import create_admin
 from proxy.app import running
 from proxy.cli.flags import UsageError
+from proxy.cli.logs import log_options, open_logs
 from proxy.cli.ports import ServerPorts, bind
 from proxy.cli.problems import render
-from proxy.cli.running import QuietServer, listener_config, run_loop, set_up_log, tune_garbage_collector
+from proxy.cli.running import DrainingServer, QuietServer, listener_config, run_loop, set_up_log, tune_garbage_collector
 from proxy.cli.terminal import Paint
 from proxy.config.load import load_with_warnings
 from proxy.config.model import Config
 from proxy.config.problem import ConfigError, Problem
 from proxy.control import Control, read_table
 from proxy.observe.access_log import FORMATS, AccessLog
+from proxy.observe.alb_lines import DEFAULT_ELB_NAME, ELB_NAME
+from proxy.observe.connection_log import ConnectionLog
 from proxy.workers.fleet import Fleet, WorkerStartError
 
 MAX_WORKERS = 64
@@ -46,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that forward")
     parser.add_argument("--access-log", metavar="FILE", help="one line a request; - for standard output")
     parser.add_argument("--access-log-format", choices=sorted(FORMATS), default="json", help="of the access log")
+    parser.add_argument("--elb-name", metavar="NAME", default=DEFAULT_ELB_NAME, help="the load balancer's in alb lines")
+    parser.add_argument("--connection-log", metavar="FILE", help="one line a client connection; - for standard output")
     parser.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], default="info", help="of the log on stderr"
     )
@@ -67,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; return 0 after a drain, 2 if the first table is bad, 1 if a port is taken."""
     if not 1 <= args.workers <= MAX_WORKERS:
         raise UsageError(f"--workers {args.workers} is not from 1 to {MAX_WORKERS}")
+    if not ELB_NAME.fullmatch(args.elb_name):
+        raise UsageError(f"--elb-name {args.elb_name!r} is not 1 to 32 letters, digits and inner hyphens")
     set_up_log(args.log_level)
     path = Path(args.config)
     try:
@@ -85,8 +91,8 @@ def run(args: argparse.Namespace) -> int:
         admin_socket = bind(args.admin_host, args.admin_port)
         start = _Start(args, path, content, config, warnings, admin_socket)
         if args.workers == 1:
-            access_log = AccessLog.open(args.access_log, args.access_log_format) if args.access_log else None
-            main = _serve(start, sockets, access_log)
+            access_log, connection_log = open_logs(log_options(args))
+            main = _serve(start, sockets, access_log, connection_log)
         else:
             # That the ports were free is all that was wanted of these; each worker binds for itself.
             for sock in sockets:
@@ -96,20 +102,26 @@ def run(args: argparse.Namespace) -> int:
         taken = " (is another gateway running? choose another port)" if error.errno == errno.EADDRINUSE else ""
         print(f"strangler serve: {error}{taken}", file=sys.stderr)
         return 1
-    # uvicorn raises the signal that stopped it again once it has drained.
-    with contextlib.suppress(KeyboardInterrupt):
-        try:
-            run_loop(main)
-        except WorkerStartError as error:
-            print(f"strangler serve: {error}", file=sys.stderr)
-            return 1
+    try:
+        run_loop(main)
+    except WorkerStartError as error:
+        print(f"strangler serve: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
-async def _serve(start: _Start, sockets: list[socket], access_log: AccessLog | None) -> None:
+async def _serve(
+    start: _Start, sockets: list[socket], access_log: AccessLog | None, connection_log: ConnectionLog | None
+) -> None:
     """One process: listeners and admin port on one event loop."""
-    control = Control(start.path, start.config, problems=start.warnings, access_log=access_log)
-    server = uvicorn.Server(listener_config(control))
+    control = Control(
+        start.path,
+        start.config,
+        problems=start.warnings,
+        access_log=access_log,
+        connection_log=connection_log,
+    )
+    server = DrainingServer(listener_config(control))
     control.followers = ServerPorts(server, start.args.host)
     admin = QuietServer(_admin_config(control, start.args))
     serving_admin = asyncio.create_task(admin.serve([start.admin_socket]))
@@ -129,8 +141,7 @@ async def _supervise(start: _Start) -> None:
     options = {
         "path": str(start.path),
         "host": args.host,
-        "access_log": args.access_log,
-        "access_log_format": args.access_log_format,
+        **log_options(args),
         "log_level": args.log_level,
     }
     fleet = Fleet(args.workers, start.content, options, lambda: control.runtime)
@@ -139,7 +150,7 @@ async def _supervise(start: _Start) -> None:
         await fleet.start()
         try:
             _say_where(start)
-            await uvicorn.Server(_admin_config(control, args)).serve([start.admin_socket])
+            await DrainingServer(_admin_config(control, args)).serve([start.admin_socket])
         finally:
             await fleet.stop()
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import uvicorn
 
+from proxy.cli.logs import open_logs
 from proxy.cli.ports import ServerPorts, bind
-from proxy.cli.running import listener_config, run_loop, set_up_log, tune_garbage_collector
+from proxy.cli.running import DrainingServer, listener_config, run_loop, set_up_log, tune_garbage_collector
 from proxy.config.load import load
 from proxy.control import Control
-from proxy.observe.access_log import AccessLog
 from proxy.workers.channel import Channel, ChannelClosedError, Message
 from proxy.workers.messages import loads_of, mirror_members, problem_to_json
 
 
-class _Server(uvicorn.Server):
+class _Server(DrainingServer):
     """Tells when it accepts connections."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -38,9 +38,11 @@ class Worker:
         self._channel = channel
         content: str = start["content"]
         path = Path(start["path"])
-        access_log = AccessLog.open(start["access_log"], start["access_log_format"]) if start["access_log"] else None
+        access_log, connection_log = open_logs(start)
         config = load(content, os.environ, str(path))
-        self._control = control = Control(path, config, access_log=access_log, keeps_targets=False)
+        self._control = control = Control(
+            path, config, access_log=access_log, connection_log=connection_log, keeps_targets=False
+        )
         mirror_members(control.runtime, start["targets"])
         self._server = _Server(listener_config(control, watch=False))
         control.followers = ServerPorts(self._server, start["host"], shared=True)

@@ -1,0 +1,142 @@
+"""Several workers, seen from outside: one table, one sum, one health."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from scripted_target import ScriptedTarget
+from served import Served, free_port, serving
+
+TABLE = """
+version: 1
+listeners:
+  - port: PORT
+    name: web
+    default: {{forward: first}}
+    rules:
+      - name: split
+        priority: 10
+        conditions: [{{path-pattern: /split}}]
+        forward: {{first: {first}, second: {second}}}
+target_groups:
+  first: {{targets: ["http://127.0.0.1:{one}"], health_check: {{interval_seconds: 5, timeout_seconds: 2}}}}
+  second: {{targets: ["http://127.0.0.1:{two}"], health_check: {{interval_seconds: 5, timeout_seconds: 2}}}}
+"""
+
+
+@pytest.fixture
+def targets() -> Iterator[tuple[ScriptedTarget, ScriptedTarget]]:
+    one, two = ScriptedTarget(), ScriptedTarget()
+    yield one, two
+    one.close()
+    two.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path, targets: tuple[ScriptedTarget, ScriptedTarget]) -> Iterator[Served]:
+    with serving(tmp_path, table(targets), "--workers", "2") as gateway:
+        yield gateway
+
+
+def table(targets: tuple[ScriptedTarget, ScriptedTarget], first: int = 1, second: int = 0) -> str:
+    return TABLE.format(one=targets[0].port, two=targets[1].port, first=first, second=second)
+
+
+def workers_of(served: Served) -> list[int]:
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(served.process.pid)], capture_output=True, text=True, check=False
+    )
+    return [int(pid) for pid in listed.stdout.split()]
+
+
+def requests(served: Served, **labels: str) -> float:
+    return served.metric("strangler_requests_total", **labels)
+
+
+def ask(served: Served, count: int, path: str = "/") -> list[int]:
+    """Each request on a connection of its own, so that the kernel spreads them over the workers."""
+    return [httpx.get(f"http://127.0.0.1:{served.port}{path}", trust_env=False).status_code for _ in range(count)]
+
+
+def test_one_scrape_shows_the_sum_of_all_workers(served: Served) -> None:
+    assert ask(served, 40) == [200] * 40
+
+    assert requests(served, rule="default", target_group="first", code="200") == 40
+
+
+def test_counters_do_not_go_back_when_a_worker_is_killed(served: Served) -> None:
+    """What a dead worker had counted still counts, and another one takes its place."""
+    ask(served, 40)
+    before = requests(served)
+    killed = workers_of(served)[0]
+
+    os.kill(killed, signal.SIGKILL)
+    served.eventually(
+        lambda: len(workers_of(served)) == 2 and killed not in workers_of(served), "the worker was not replaced"
+    )
+
+    assert requests(served) >= before
+    assert ask(served, 20) == [200] * 20
+    served.eventually(lambda: requests(served) == before + 20, "requests after the restart are not counted")
+
+
+def test_a_table_reaches_all_workers(served: Served, targets: tuple[ScriptedTarget, ScriptedTarget]) -> None:
+    served.table.write_text(table(targets, first=0, second=1).replace("PORT", str(served.port)))
+    served.eventually(
+        lambda: served.metric("strangler_rule_weight", rule="split", target_group="second") == 1, "no reload"
+    )
+
+    ask(served, 30, "/split")
+
+    assert requests(served, rule="split", target_group="second") == 30
+    assert requests(served, rule="split", target_group="first") == 0
+
+
+def test_a_bad_table_reaches_none(served: Served) -> None:
+    served.table.write_text("version: 1\nlisteners: []\n")
+
+    answer = served.admin.post("/api/reload")
+
+    assert answer.status_code == 422
+    assert served.metric("strangler_config_last_reload_successful") == 0
+    assert ask(served, 10) == [200] * 10
+
+
+def test_a_new_listener_is_opened_by_all_workers(served: Served) -> None:
+    port = free_port()
+    text = served.table.read_text()
+    served.table.write_text(
+        text.replace("listeners:", f"listeners:\n  - {{port: {port}, name: more, default: {{forward: second}}}}")
+    )
+
+    assert served.admin.post("/api/reload").json()["ok"] is True
+    answers = [httpx.get(f"http://127.0.0.1:{port}/", trust_env=False).status_code for _ in range(20)]
+
+    assert answers == [200] * 20
+    assert requests(served, listener="more", target_group="second") == 20
+
+
+def test_sigterm_drains_and_leaves_no_worker_behind(served: Served) -> None:
+    workers = workers_of(served)
+    assert len(workers) == 2
+
+    assert served.stop() == 0
+    for pid in workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_targets_show_what_all_workers_sent(served: Served) -> None:
+    ask(served, 25)
+    served.metric("strangler_in_flight_requests")
+
+    groups = served.admin.get("/api/target-groups").json()["target_groups"]
+
+    (target,) = next(group["targets"] for group in groups if group["name"] == "first")
+    assert (target["state"], target["requests"], target["in_flight"]) == ("healthy", 25, 0)
