@@ -68,8 +68,9 @@ def serving(
     environment = peer.environment()
     with running(command, log=log, core=core, environment=environment, open_files=open_files) as process:
         wait_for_port(site.port, process, log)
-        verify.wait_until_answering(site.port)
-        yield Proxy(process, site.port, admin_port, file, log)
+        proxy = Proxy(process, site.port, admin_port, file, log)
+        verify.wait_until_answering(site.port, proxy.check_alive)
+        yield proxy
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bench.processes import BenchError
 from bench.table import Request, Table
@@ -25,8 +25,11 @@ def answers(port: int, requests: Iterable[Request]) -> Iterable[tuple[Request, A
         connection.close()
 
 
-def wait_until_answering(port: int, seconds: float = 15.0) -> None:
-    """Return at the first 200, since a health check may have to pass before requests do."""
+def wait_until_answering(port: int, check_alive: Callable[[], None], seconds: float = 15.0) -> None:
+    """Return at the first 200, since a health check may have to pass before requests do.
+
+    `check_alive` raises BenchError once the proxy has ended.
+    """
     deadline = time.monotonic() + seconds
     request = Request(path="/of/no/rule")
     while True:
@@ -37,6 +40,7 @@ def wait_until_answering(port: int, seconds: float = 15.0) -> None:
             problem = f"{status} {body[:200]!r}"
         except BenchError as error:
             problem = str(error)
+        check_alive()
         if time.monotonic() > deadline:
             raise BenchError(f"no 200 within {seconds:.0f} s of its start, last: {problem}")
         time.sleep(0.05)

@@ -17,6 +17,7 @@ from proxy.config.problem import ConfigError, Place, Problem
 from proxy.forward.headers import host_to_target
 from proxy.gateway import Gateway
 from proxy.observe.access_log import AccessLog
+from proxy.observe.connection_log import ConnectionLog
 from proxy.observe.live import ReloadState
 from proxy.observe.metrics import Metrics
 from proxy.observe.snapshot import Snapshot, merge
@@ -106,6 +107,7 @@ class Control:
         *,
         problems: Sequence[Problem] = (),
         access_log: AccessLog | None = None,
+        connection_log: ConnectionLog | None = None,
         environment: Mapping[str, str] = os.environ,
         keeps_targets: bool = True,
         clock: Callable[[], float] = time.time,
@@ -118,7 +120,9 @@ class Control:
         self._staged: Runtime | None = None
         self.followers: Followers = NoFollowers()
         self.metrics = Metrics()
-        self.gateway = Gateway(build(config, self.metrics), self.metrics, access_log=access_log)
+        self.gateway = Gateway(
+            build(config, self.metrics), self.metrics, access_log=access_log, connection_log=connection_log
+        )
         self.reload_state = ReloadState(True, clock(), dict(self._counts), tuple(problems))
         self._keeper = TargetKeeper(HealthChecker(probe_http), Resolver()) if keeps_targets else None
 
@@ -141,8 +145,9 @@ class Control:
         self.gateway.stop()
         if self._keeper is not None:
             await self._keeper.stop()
-        if self.gateway.access_log is not None:
-            self.gateway.access_log.close()
+        for log in (self.gateway.access_log, self.gateway.connection_log):
+            if log is not None:
+                log.close()
 
     async def reload(self) -> ReloadResult:
         """Read the file again and put its table in force; on any problem the table before keeps serving."""
@@ -220,8 +225,9 @@ class Control:
 
     async def reopen_logs(self) -> None:
         """Open log files by their names again, as after a rotation."""
-        if self.gateway.access_log is not None:
-            self.gateway.access_log.reopen()
+        for log in (self.gateway.access_log, self.gateway.connection_log):
+            if log is not None:
+                log.reopen()
         await self.followers.reopen_logs()
 
     async def metrics_snapshot(self) -> Snapshot:

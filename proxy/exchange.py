@@ -17,6 +17,7 @@ other. This is the one place where an error becomes a response (`_fail`).
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -38,7 +39,7 @@ from proxy.http1.body import ChunkedBody, decode_chunked
 from proxy.http1.head import CHUNKED, ResponseHead
 from proxy.http1.pages import REASONS
 from proxy.listen.client import Client
-from proxy.observe.metrics import RouteSeries
+from proxy.observe.metrics import ConnectResult, RouteSeries
 from proxy.observe.record import RequestRecord
 from proxy.rules.actions import Reply
 from proxy.rules.request import RequestView
@@ -153,6 +154,10 @@ class RequestExchange(RequestRecord):
         self._decoded: list[bytes] = []
         self._tunnel_ends = 0
 
+    @property
+    def conn_trace_id(self) -> str:
+        return self._client.conn_trace_id
+
     # From the client
 
     def run(self, body: bytes, complete: bool) -> None:
@@ -167,9 +172,11 @@ class RequestExchange(RequestRecord):
             self.priority = rule.priority
             route = rule.route
             if route is None:
+                self.action = rule.action.name
                 self._series = listener.series(rule, "")
                 decision = rule.action.decide(view, self._gateway.draw)
                 if isinstance(decision, Reply):
+                    self.redirect_url = decision.location
                     self._answer(decision.status, decision.headers, decision.body)
                     return
                 route = decision
@@ -285,9 +292,11 @@ class RequestExchange(RequestRecord):
         try:
             connection = await pool.connect()
         except TargetError as error:
+            self._gateway.metrics.target_connection(self.target_group, _failed_connect(error))
             self._task = None
             self.response_failed(error)
             return
+        self._gateway.metrics.target_connection(self.target_group, "success")
         began = time.perf_counter()
         self._task = None
         if self.done:
@@ -509,6 +518,12 @@ class RequestExchange(RequestRecord):
             self._target = None
         self._gateway.record(self, self._series)
         self._client.finished()
+
+
+def _failed_connect(error: TargetError) -> ConnectResult:
+    if error.status == TargetConnectTimeout.status:
+        return "timeout"
+    return "tls" if isinstance(error.__cause__, ssl.SSLError) else "refused"
 
 
 PAGE_HEADERS: Final = ((b"Content-Type", b"text/html"),)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Final
@@ -16,9 +17,10 @@ from proxy.forward.pool import Pool
 from proxy.http1.pages import REASONS, page
 from proxy.listen.client import Client, Timed
 from proxy.observe.access_log import AccessLog
+from proxy.observe.connection_log import Connection, ConnectionLog
 from proxy.observe.live import LiveState, ReloadState
 from proxy.observe.metrics import Metrics, RouteSeries
-from proxy.observe.record import RequestRecord
+from proxy.observe.record import RefusedRequest, RequestRecord
 from proxy.observe.snapshot import Snapshot
 from proxy.rules.request import RequestView
 from proxy.runtime import Runtime, carry_over, serving_rules, weights
@@ -39,6 +41,7 @@ class Gateway:
     Args:
         runtime: The first table.
         access_log: Where each record goes besides the metrics, if anywhere.
+        connection_log: Where each client connection goes when it closes, if anywhere.
         draw: A number in [0, 1) for weighted choices.
     """
 
@@ -48,13 +51,16 @@ class Gateway:
         metrics: Metrics,
         *,
         access_log: AccessLog | None = None,
+        connection_log: ConnectionLog | None = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.runtime = runtime
         self.metrics = metrics
         self.access_log = access_log
+        self.connection_log = connection_log
         self.draw = draw
         self._clients: set[Timed] = set()
+        self._clients_ever = 0
         self._sweep: asyncio.TimerHandle | None = None
         self._date = b""
         self._date_until = 0.0
@@ -92,12 +98,15 @@ class Gateway:
         """Answer and record what is no request; the door closes afterwards."""
         runtime = self.runtime
         listener = runtime.listener_at(port)
-        record = RequestRecord()
+        record = RefusedRequest()
         record.started_at = time.time()
         record.received_at = received_at
         record.listener = listener.config.name if listener else ""
         record.client = client.peer
         record.client_port = client.client_port
+        record.conn_trace_id = client.conn_trace_id
+        record.port = port
+        record.head = head
         record.method, record.protocol = _first_and_last_word(head)
         record.request_bytes = len(head)
         record.status = error.status
@@ -113,9 +122,14 @@ class Gateway:
 
     def connected(self, client: Timed) -> None:
         self._clients.add(client)
+        self._clients_ever += 1
 
     def disconnected(self, client: Timed) -> None:
         self._clients.discard(client)
+
+    def connection_ended(self, connection: Connection) -> None:
+        if self.connection_log is not None:
+            self.connection_log.record(connection)
 
     # For the exchange
 
@@ -188,14 +202,25 @@ class Gateway:
 
     def live_state(self, reload: ReloadState) -> LiveState:
         """The gauges of this moment."""
+        groups = self.runtime.groups
         return LiveState(
             groups={
                 name: [(target.id, target.state in ROUTABLE_STATES, target.in_flight) for target in group.targets]
-                for name, group in self.runtime.groups.items()
+                for name, group in groups.items()
             },
             weights=weights(self.runtime.config),
             reload=reload,
             access_log_dropped=self.access_log.dropped if self.access_log else 0,
+            connection_log_dropped=self.connection_log.dropped if self.connection_log else 0,
+            client_connections=(len(self._clients), self._clients_ever),
+            target_connections={
+                name: sum(target.pool.count for target in group.targets if isinstance(target.pool, Pool))
+                for name, group in groups.items()
+            },
+            target_states=Counter(
+                (name, str(target.state)) for name, group in groups.items() for target in group.targets
+            ),
+            fail_open={name: group.fail_open for name, group in groups.items()},
         )
 
     def metrics_snapshot(self, reload: ReloadState) -> Snapshot:

@@ -33,7 +33,8 @@ class Flags:
                 continue
             self.flags[action] = action.default
             default = ""
-            if action.default not in (None, False, "", argparse.SUPPRESS):
+            said = f"({action.default})" in (action.help or "")
+            if action.default not in (None, False, "", argparse.SUPPRESS) and not said:
                 default = f"default {action.default}, "
             action.help = f"{action.help or ''} [{default}env {variable(action)}]".strip()
             action.default = argparse.SUPPRESS

@@ -25,7 +25,7 @@ def summary(problems: list[Problem], source: str) -> str:
     warnings = len(problems) - errors
     parts = [_count(errors, "error")] if errors else []
     parts += [_count(warnings, "warning")] if warnings else []
-    return f"{source}: {' and '.join(parts) or 'good'}"
+    return f"{source}: {'' if errors else 'good, ' if warnings else 'good'}{' and '.join(parts)}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -19,7 +19,7 @@ from proxy.config.model import (
     RuleConfig,
 )
 from proxy.config.problem import Place, Problem
-from proxy.config.suggest import advice
+from proxy.config.suggest import MOST_SUGGESTIONS, advice
 
 MAX_CONDITION_VALUES = 5
 MAX_WILDCARDS = 6
@@ -130,13 +130,16 @@ def _actions(config: Config) -> Iterator[tuple[ListenerConfig, ActionConfig]]:
 def _references(config: Config) -> Iterator[Problem]:
     """Target groups that are named and not there, and the other way round."""
     used: set[str] = set()
+    suggestions = MOST_SUGGESTIONS
     for _, action in _actions(config):
         if not isinstance(action, ForwardConfig):
             continue
         for name, _weight in action.weights:
             used.add(name)
             if name not in config.target_groups:
-                hint = advice(name, config.target_groups) or "add it under target_groups"
+                hint = advice(name, config.target_groups) if suggestions > 0 else ""
+                suggestions -= 1
+                hint = hint or "add it under target_groups"
                 message = f"there is no target group {name!r}; {hint}"
                 yield _error("unknown-target-group", action.place.of(name), message)
     for name, group in config.target_groups.items():

@@ -9,6 +9,7 @@ REFERENCE = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
 """A reference as a pattern, for the JSON Schema."""
 
 _BEGIN = "${"
+_LONGEST_SHOWN = 60
 _ANY = re.compile(r"\$\{([^}]*)(\}?)")
 _INSIDE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 
@@ -28,18 +29,20 @@ def substitute(text: str, env: Mapping[str, str]) -> tuple[str, list[str]]:
 
     def replacement(match: re.Match[str]) -> str:
         inside = _INSIDE.fullmatch(match[1])
+        shown = match[0][:_LONGEST_SHOWN]
         if not match[2]:
-            faults.append(f"{match[0].split()[0]} has no closing brace: write ${{NAME}} or ${{NAME:-default}}")
+            faults.append(f"{shown} has no closing brace: write ${{NAME}} or ${{NAME:-default}}")
             return ""
         if inside is None:
-            faults.append(f"{match[0]} is not a reference: write ${{NAME}} or ${{NAME:-default}}")
+            faults.append(f"{shown} is not a reference: write ${{NAME}} or ${{NAME:-default}}")
             return ""
         name, default = inside[1], inside[2]
+        shown = name[:_LONGEST_SHOWN]
         value = env.get(name, "")
         if value or (name in env and default is None):
             return value
         if default is None:
-            faults.append(f"the environment variable {name} is not set: set it, or write ${{{name}:-default}}")
+            faults.append(f"the environment variable {shown} is not set: set it, or write ${{{shown}:-default}}")
             return ""
         return str(default)
 

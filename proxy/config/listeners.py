@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
-from proxy.config.actions import ACTION_FIELDS, DEFAULT_ACTION, TRANSFORMS, action_of
+from proxy.config.actions import ACTION_FIELDS, DEFAULT_ACTION, action_of
 from proxy.config.attributes import LISTENER_ATTRIBUTES
 from proxy.config.conditions import CONDITIONS
 from proxy.config.model import ActionConfig, FixedResponseConfig, ListenerConfig, RuleConfig
 from proxy.config.records import Effect, Field, Fields, ListOf, Record, Unknown
 from proxy.config.shapes import Choice, Fault, Integer, Text
+from proxy.config.transforms import TRANSFORMS
 
 MAX_PRIORITY = 50_000
 

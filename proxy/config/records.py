@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from proxy.config.problem import Place, Report
 from proxy.config.shapes import Schema, Shape, Text, place_of, quoted, shown, unquoted, wrong_type
-from proxy.config.suggest import advice
+from proxy.config.suggest import MOST_SUGGESTIONS, advice
 from proxy.config.tree import Map, Scalar, Sequence, Value, join
 
 T = TypeVar("T")
@@ -122,7 +122,7 @@ class Record(Shape[R]):
         return self.build(fields)
 
     def unknown_key(self, key: Scalar, path: str, report: Report) -> None:
-        hint = advice(key.text, self.fields)
+        hint = advice(key.text, self.fields) if len(report.problems) < MOST_SUGGESTIONS else ""
         message = f"unknown key {quoted(key.text)} in {self.noun}" + (f"; {hint}" if hint else "")
         report.error("unknown-key", Place(key.line, key.column, path), message)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from proxy.config.problem import Place, Report
-from proxy.config.suggest import nearest
+from proxy.config.suggest import MOST_SUGGESTIONS, nearest
 from proxy.config.tree import Scalar, Sequence, Value
 
 T = TypeVar("T")
@@ -244,7 +244,8 @@ class Choice(ScalarShape[str]):
     def read_scalar(self, value: Scalar, place: Place, report: Report) -> str | None:
         if value.text in self.words:
             return value.text
-        near = nearest(value.written, self.words) if value.kind != "environment" else None
+        helps = value.kind != "environment" and len(report.problems) < MOST_SUGGESTIONS
+        near = nearest(value.written, self.words) if helps else None
         remedy = f"; did you mean {near}?" if near else ""
         report.error("unknown-value", place, f"{shown(value)} is not {self.noun}{remedy}")
         return None

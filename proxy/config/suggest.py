@@ -8,6 +8,9 @@ from difflib import get_close_matches
 LONGEST_LIST = 12
 """Up to so many known names are listed when none is near; more would bury the message."""
 
+MOST_SUGGESTIONS = 100
+"""Comparing takes time; whoever reports more problems than this is not helped by further suggestions."""
+
 LONGEST_WORD = 128
 """Longer words are not compared: difflib takes quadratic time and nothing known is that long."""
 

@@ -36,6 +36,7 @@ MAX_DEPTH = 32
 """The language itself is nine deep."""
 
 _LONGEST_KEY = 200
+_LONGEST_LINE = 2000
 
 Kind = Literal["string", "integer", "number", "boolean", "date", "null", "environment"]
 
@@ -209,10 +210,8 @@ class _Composer:
     def alias(self, event: AliasEvent, place: Place) -> Value:
         known = self.anchors.get(str(event.anchor))
         if known is None:
-            message = (
-                f"*{event.anchor} refers to no anchor before it: "
-                f'a value that begins with * must be quoted, "*{event.anchor}"'
-            )
+            name = cut(str(event.anchor))
+            message = f'*{name} refers to no anchor before it: a value that begins with * must be quoted, "*{name}"'
             raise _Refused("yaml-syntax", place, message)
         value, size = known
         self.count(size, place)
@@ -260,7 +259,7 @@ class _Composer:
                 continue
             if key.text in entries:
                 first = entries[key.text].key.line
-                message = f"the key {key.text} stands in line {first} already: keep one of the two"
+                message = f"the key {cut(key.text)} stands in line {first} already: keep one of the two"
                 self.report.error("duplicate-key", Place(key.line, key.column, path), message)
                 continue
             entries[key.text] = Entry(key, self.noted(key, value))
@@ -281,7 +280,9 @@ class _Composer:
     def noted(self, key: Scalar, value: Value) -> Value:
         """`value`, or for a null that is a placeholder taken for a comment, a null that remembers it."""
         if isinstance(value, Scalar) and value.kind == "null" and not value.written:
-            eaten = commented_placeholder(self.lines[key.line - 1][key.column - 1 :])
+            # No further than a key and a placeholder reach: a line may be long and have many nulls.
+            rest = self.lines[key.line - 1][key.column - 1 :][: len(key.text) + _LONGEST_KEY]
+            eaten = commented_placeholder(rest)
             if eaten:
                 return Scalar(key.line, key.column, "", "null", eaten)
         return value
@@ -289,14 +290,18 @@ class _Composer:
     def refuse_tag(self, event: NodeEvent, place: Place) -> None:
         tag = getattr(event, "tag", None)
         if tag not in (None, "!", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"):
-            shown = str(tag).replace("tag:yaml.org,2002:", "!!")
+            shown = cut(str(tag).replace("tag:yaml.org,2002:", "!!"))
             self.report.error("yaml-tag", place, f"the tag {shown} has no meaning here: remove it")
 
 
 def join(path: str, key: str) -> str:
     """`path.key`, or `key` alone at the top; a key of absurd length is cut."""
-    key = key if len(key) <= _LONGEST_KEY else key[:_LONGEST_KEY] + "..."
-    return f"{path}.{key}" if path else key
+    return f"{path}.{cut(key)}" if path else cut(key)
+
+
+def cut(word: str) -> str:
+    """`word`, or the beginning of one that is absurdly long."""
+    return word if len(word) <= _LONGEST_KEY else word[:_LONGEST_KEY] + "..."
 
 
 def _place(event: Event, path: str) -> Place:
@@ -316,7 +321,7 @@ def _explain_syntax(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
     here = lines[line - 1] if line <= len(lines) else ""
     words = ", ".join(part for part in (error.context, error.problem) if part)
     hint = ""
-    near = lines[max(0, line - 3) : line]
+    near = [one[:_LONGEST_LINE] for one in lines[max(0, line - 3) : line]]
     if "alias" in words:
         hint = 'a value that begins with * must be quoted, like "*.example.com"'
     elif eaten := next(filter(None, map(commented_placeholder, reversed(near))), None):

@@ -48,6 +48,7 @@ class _AsgiClient:
     """One request of the server, as the gateway's client (`proxy.listen.client.Client`)."""
 
     takes_chunks = False
+    conn_trace_id = ""
 
     def __init__(self, gate: Gate, scope: MutableMapping[str, Any], port: int | None, send: Send) -> None:
         peer = scope.get("client") or ("127.0.0.1", 0)
@@ -135,7 +136,7 @@ class _AsgiClient:
             length,
             minor=minor,
             upgrade=False,
-            ambiguous=b"content-length" in fields and b"transfer-encoding" in fields,
+            ambiguous=_is_ambiguous(headers),
             head_bytes=len(method) + len(target) + len(block) + 13,
             received_at=self.active_at,
         )
@@ -172,7 +173,7 @@ class _AsgiClient:
                 message = self._messages.pop(0)
                 try:
                     await self._send(message)
-                except OSError:
+                except (OSError, RuntimeError):  # uvloop raises the latter for a connection that is closed
                     if self._exchange is not None:
                         self._exchange.client_lost()
                     return
@@ -233,3 +234,9 @@ class _AsgiClient:
         if self._exchange is not None and now - self.active_at > idle_timeout:
             self.active_at = now
             self._exchange.timed_out(request_complete=self._request_complete)
+
+
+def _is_ambiguous(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether the framing headers must be made plain: the server in front has read them in its own way."""
+    framing = [value for name, value in headers if name in (b"content-length", b"transfer-encoding")]
+    return len(framing) > 1 or (b"transfer-encoding", b"chunked") not in headers and b"transfer-encoding" in dict(headers)

@@ -26,6 +26,10 @@ class Client(Protocol):
     takes_chunks: bool
     memo: object
 
+    @property
+    def conn_trace_id(self) -> str:
+        """What the logs call this connection: `TID_` and 32 hex digits; empty where a door sees no connections."""
+
     def start(self, status: int, reason: bytes, block: bytes, length: int, body: bytes, complete: bool) -> int:
         """Send the head of the response with the first of its body; return the bytes written.
 
@@ -60,6 +64,18 @@ class Client(Protocol):
 
     def finished(self) -> None:
         """The exchange is over; the next request may be read."""
+
+
+class ClientConnection(Client, Protocol):
+    """A client whose connection a door sees from its beginning to its end."""
+
+    @property
+    def port(self) -> int:
+        """The listener's."""
+
+    @property
+    def opened_at(self) -> float:
+        """`time.perf_counter()` when it was accepted."""
 
 
 class Exchange(Protocol):
@@ -133,6 +149,9 @@ class Gate(Protocol):
 
     def disconnected(self, client: Timed) -> None:
         """A connection was closed."""
+
+    def connection_ended(self, connection: ClientConnection) -> None:
+        """Log a connection that is closed and whose last request is recorded; only from doors that see connections."""
 
 
 class Timed(Protocol):

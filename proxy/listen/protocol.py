@@ -11,6 +11,7 @@ Requests that arrive while one is in hand (pipelining) wait in a bounded buffer 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,6 +53,7 @@ class ListenerProtocol(asyncio.Protocol):
         "_body",
         "_buffer",
         "_closing",
+        "_conn_trace_id",
         "_connections",
         "_discarding",
         "_exchange",
@@ -102,6 +104,7 @@ class ListenerProtocol(asyncio.Protocol):
         self._tunnel = False
         self._lingering_since = 0.0
         self._requests = 0
+        self._conn_trace_id = ""
         self.takes_chunks = True
         self.memo: object = None
 
@@ -128,6 +131,22 @@ class ListenerProtocol(asyncio.Protocol):
         self._buffer = b""
         if exchange is not None:
             exchange.client_lost()
+        self._gate.connection_ended(self)
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    @property
+    def opened_at(self) -> float:
+        return self._opened_at
+
+    @property
+    def conn_trace_id(self) -> str:
+        """Made when a log first asks for it."""
+        if not self._conn_trace_id:
+            self._conn_trace_id = f"TID_{secrets.token_hex(16)}"
+        return self._conn_trace_id
 
     def eof_received(self) -> bool:
         """A client that closes its side is gone, as for the load balancer (alb.md 8, 460), except in a tunnel."""

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from proxy.observe import record as durations
+from proxy.observe.alb_lines import DEFAULT_ELB_NAME, AlbLines
 from proxy.observe.log_writer import LogWriter
-from proxy.observe.record import RequestRecord
-
-USER_AGENT_LIMIT = 8192
-"""alb.md 9.1, field 14."""
-
-METHOD_LIMIT = 64
-"""Room for any registered method; a longer one is cut."""
+from proxy.observe.record import METHOD_LIMIT, USER_AGENT_LIMIT, RequestRecord
 
 
 class LogFormat(Protocol):
@@ -77,7 +73,8 @@ class JsonLines:
         )
 
 
-FORMATS: dict[str, type[LogFormat]] = {"json": JsonLines}
+FORMATS: dict[str, Callable[[str], LogFormat]] = {"json": lambda _: JsonLines(), "alb": AlbLines}
+"""From a format's name to what makes it, given the name of the load balancer."""
 
 
 class AccessLog:
@@ -88,7 +85,7 @@ class AccessLog:
         self._writer = writer
 
     @classmethod
-    def open(cls, path: str, format_name: str = "json") -> AccessLog:
+    def open(cls, path: str, format_name: str = "json", elb_name: str = DEFAULT_ELB_NAME) -> AccessLog:
         """Open the log for appending; `-` is standard output.
 
         Raises:
@@ -97,7 +94,7 @@ class AccessLog:
         """
         if format_name not in FORMATS:
             raise ValueError(f"unknown access-log format {format_name!r}: choose one of {', '.join(FORMATS)}")
-        return cls(FORMATS[format_name](), LogWriter(path))
+        return cls(FORMATS[format_name](elb_name), LogWriter(path))
 
     def record(self, record: RequestRecord) -> None:
         """Log one request that has ended. Never blocks and never raises for a slow or full disk."""

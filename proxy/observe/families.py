@@ -115,6 +115,72 @@ CUT_RESPONSES = Family(
     ("rule", "target_group", "reason"),
     "Responses of a target that began and could not be completed.",
 )
+TARGET_RESPONSES = Family(
+    "strangler_target_responses_total",
+    "counter",
+    ("listener", "rule", "target_group", "code"),
+    "Requests that a target answered itself, by its status.",
+)
+ROUTED_REQUESTS = Family(
+    "strangler_routed_requests_total",
+    "counter",
+    ("listener", "rule", "target_group"),
+    "Requests for which a target could be chosen, whatever became of them.",
+)
+FIXED_RESPONSES = Family(
+    "strangler_fixed_responses_total",
+    "counter",
+    ("listener", "rule", "code"),
+    "Requests answered by a fixed-response action.",
+)
+RULE_EVALUATIONS = Family(
+    "strangler_rule_evaluations_total",
+    "counter",
+    ("listener",),
+    "Rules tried in order of priority until one matched, the default rule not counted.",
+)
+CLIENT_CONNECTIONS_OPENED = Family(
+    "strangler_client_connections_opened_total",
+    "counter",
+    (),
+    "Connections that clients opened.",
+)
+CLIENT_CONNECTIONS = Family(
+    "strangler_client_connections",
+    "gauge",
+    (),
+    "Open connections from clients.",
+    outlives=False,
+)
+TARGET_CONNECTIONS_OPENED = Family(
+    "strangler_target_connections_opened_total",
+    "counter",
+    ("target_group", "result"),
+    "Attempts to connect to a target for a request: success, refused, timeout or tls.",
+)
+TARGET_CONNECTIONS = Family(
+    "strangler_target_connections",
+    "gauge",
+    ("target_group",),
+    "Open connections to targets, idle ones among them.",
+    outlives=False,
+)
+TARGETS = Family(
+    "strangler_targets",
+    "gauge",
+    ("target_group", "state"),
+    "Targets by their state of health.",
+    merge="max",
+    outlives=False,
+)
+FAIL_OPEN = Family(
+    "strangler_target_group_fail_open",
+    "gauge",
+    ("target_group",),
+    "1 while the group sends to targets that are not healthy, for want of healthy ones.",
+    merge="max",
+    outlives=False,
+)
 RULE_LAST_HIT = Family(
     "strangler_rule_last_hit_timestamp_seconds",
     "gauge",
@@ -151,6 +217,12 @@ RELOADS = Family(
     ("result",),
     "Loads of routes.yaml, each worker's own.",
 )
+CONNECTION_LOG_DROPPED = Family(
+    "strangler_connection_log_dropped_total",
+    "counter",
+    (),
+    "Connection-log lines dropped because the disk could not keep up.",
+)
 LOG_DROPPED = Family(
     "strangler_access_log_dropped_total",
     "counter",
@@ -177,11 +249,22 @@ FAMILIES = (
     TARGET_HEALTHY,
     ELB_ERRORS,
     CUT_RESPONSES,
+    TARGET_RESPONSES,
+    ROUTED_REQUESTS,
+    FIXED_RESPONSES,
+    RULE_EVALUATIONS,
+    CLIENT_CONNECTIONS_OPENED,
+    CLIENT_CONNECTIONS,
+    TARGET_CONNECTIONS_OPENED,
+    TARGET_CONNECTIONS,
+    TARGETS,
+    FAIL_OPEN,
     RULE_LAST_HIT,
     RULE_WEIGHT,
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,
     RELOADS,
     LOG_DROPPED,
+    CONNECTION_LOG_DROPPED,
     BUILD_INFO,
 )

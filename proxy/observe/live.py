@@ -34,9 +34,19 @@ class LiveState:
         weights: (listener, rule, target group) to the weight in the table now serving.
         reload: The last load.
         access_log_dropped: Lines that the access log has dropped since the start.
+        connection_log_dropped: The same of the connection log.
+        client_connections: How many are open, and how many ever were opened.
+        target_connections: Target group name to open connections.
+        target_states: (target group, state of health) to the number of targets in it.
+        fail_open: Target group name to whether it sends to targets that are not healthy (alb.md 5.8).
     """
 
     groups: Mapping[str, Sequence[tuple[str, bool, int]]] = field(default_factory=dict)
     weights: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     reload: ReloadState = ReloadState(successful=True, timestamp=0.0, counts={})
     access_log_dropped: int = 0
+    connection_log_dropped: int = 0
+    client_connections: tuple[int, int] = (0, 0)
+    target_connections: Mapping[str, int] = field(default_factory=dict)
+    target_states: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    fail_open: Mapping[str, bool] = field(default_factory=dict)

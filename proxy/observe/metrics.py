@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import platform
 from bisect import bisect_left
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Literal
 
 from proxy import __version__
 from proxy.observe import families
@@ -27,6 +29,7 @@ RETAINED_SERIES = 256
 Each is up to a hundred lines of every scrape; a tool that generates rule names would add to them for ever.
 """
 
+ConnectResult = Literal["success", "refused", "timeout", "tls"]
 SeriesKey = tuple[str, str, str]
 _Labels = tuple[str, ...]
 
@@ -45,20 +48,24 @@ class RouteSeries:
     """The counts of one (listener, rule, target group).
 
     `rule` is empty for requests that never reached the rules, `target_group` for those that went to none.
-    `overhead` is shared by the series of a listener and `errors` by all, as their labels are.
+    `overhead` is shared by the series of a listener and `errors` by all, as their labels are. `own` has the answers
+    by status that the gateway gave for want of a better one, `unrouted` those among them that had no target.
     """
 
     __slots__ = (
         "cut",
         "duration",
         "errors",
+        "evaluated",
         "key",
         "last_hit",
         "overhead",
+        "own",
         "request_bytes",
         "requests",
         "response_bytes",
         "target_response",
+        "unrouted",
     )
 
     def __init__(self, key: SeriesKey, overhead: Tally, errors: dict[tuple[int, str], int]) -> None:
@@ -72,6 +79,9 @@ class RouteSeries:
         self.response_bytes = 0
         self.last_hit = 0.0
         self.cut: dict[str, int] = {}
+        self.own: dict[int, int] = {}
+        self.unrouted = 0
+        self.evaluated = 0
 
     def record(self, record: RequestRecord) -> None:
         """Count one request that has ended. Bounded in memory whatever the client sends."""
@@ -114,8 +124,18 @@ class RouteSeries:
         if record.target_status and record.target_status == record.status:
             self.cut[reason] = self.cut.get(reason, 0) + 1
         else:
-            key = (record.status, reason)
+            status = record.status
+            key = (status, reason)
             self.errors[key] = self.errors.get(key, 0) + 1
+            self.own[status] = self.own.get(status, 0) + 1
+            if not record.target_id:
+                self.unrouted += 1
+
+    def take_evaluated(self) -> int:
+        """How many requests were recorded since the last call."""
+        total = sum(self.requests.values())
+        new, self.evaluated = total - self.evaluated, total
+        return new
 
 
 class Metrics:
@@ -132,6 +152,14 @@ class Metrics:
         self._serving: frozenset[tuple[str, str]] = frozenset()
         self._overhead: dict[str, Tally] = {}
         self._errors: dict[tuple[int, str], int] = {}
+        self._rules_tried: dict[tuple[str, str], int] = {}
+        self._evaluations: dict[str, int] = {}
+        self._target_connections: dict[tuple[str, str], int] = {}
+
+    def target_connection(self, target_group: str, result: ConnectResult) -> None:
+        """Count one attempt to connect to a target for a request; health checks are not counted (alb.md 10)."""
+        key = (target_group, result)
+        self._target_connections[key] = self._target_connections.get(key, 0) + 1
 
     def series(self, listener: str, rule: str, target_group: str) -> RouteSeries:
         """Return the counts of this route, created at the first call; a rule that is back counts on."""
@@ -143,12 +171,16 @@ class Metrics:
         return series
 
     def serving(self, rules: Iterable[tuple[str, str]]) -> None:
-        """Take note of the (listener, rule) pairs of the table that now serves, default rules included.
+        """Take note of the (listener, rule) pairs of the table that now serves, each listener's in the order of trial.
+
+        The default rule is a listener's last.
 
         Counters of rules that are gone stay, so that no counter goes back at a reload, up to `retained`
         series; over that the ones gone longest are forgotten. Requests still in flight under a forgotten rule
         are not counted any more.
         """
+        rules = list(rules)
+        self._count_evaluations()
         self._serving = frozenset(rules)
         for key in self._series:
             if not key[1] or key[:2] in self._serving:
@@ -160,6 +192,9 @@ class Metrics:
             del self._series[key]
         listeners = {key[0] for key in self._series}
         self._overhead = {name: tally for name, tally in self._overhead.items() if name in listeners}
+        known = {key[:2] for key in self._series}
+        self._rules_tried = {rule: tried for rule, tried in self._rules_tried.items() if rule in known}
+        self._rules_tried |= _rules_tried(rules)
 
     def snapshot(self, live: LiveState) -> Snapshot:
         """Return every metric of this process as plain data. It only copies: the event loop can bear it."""
@@ -170,6 +205,16 @@ class Metrics:
             "distributions": {family.name: samples for family, samples in self._distributions() if samples},
         }
 
+    def _count_evaluations(self) -> None:
+        """Bring the rule evaluations up to date: a request costs as many as its rule's place in the table.
+
+        Done at a scrape and before a new table, since a table says nothing about its requests' predecessors. What
+        the index skips is counted as the load balancer would count it.
+        """
+        for (listener, rule, _), series in self._series.items():
+            evaluations = series.take_evaluated() * self._rules_tried.get((listener, rule), 0)
+            self._evaluations[listener] = self._evaluations.get(listener, 0) + evaluations
+
     def _counters(self) -> list[tuple[Family, dict[_Labels, float]]]:
         requests: dict[_Labels, float] = {}
         request_bytes: dict[_Labels, float] = {}
@@ -178,6 +223,10 @@ class Metrics:
             (str(status), reason): count for (status, reason), count in self._errors.items()
         }
         cut: dict[_Labels, float] = {}
+        routed: dict[_Labels, float] = {}
+        by_targets: dict[_Labels, float] = {}
+        fixed: dict[_Labels, float] = {}
+        self._count_evaluations()
         for key, series in self._series.items():
             if not series.requests:
                 continue
@@ -189,12 +238,27 @@ class Metrics:
             for reason, count in series.cut.items():
                 labels = (*route, reason)
                 cut[labels] = cut.get(labels, 0) + count
+            _, rule, target_group = key
+            if target_group:
+                routed[key] = sum(series.requests.values()) - series.unrouted
+                by_targets |= {(*key, str(status)): count for status, count in _not_own(series)}
+            elif rule:
+                # A redirect has 301 or 302, which a fixed response cannot have (alb.md 3.2, 3.3).
+                fixed |= {(*key[:2], str(status)): count for status, count in _not_own(series) if status // 100 != 3}
         return [
             (families.REQUESTS, requests),
             (families.REQUEST_BYTES, request_bytes),
             (families.RESPONSE_BYTES, response_bytes),
             (families.ELB_ERRORS, errors),
             (families.CUT_RESPONSES, cut),
+            (families.ROUTED_REQUESTS, routed),
+            (families.TARGET_RESPONSES, by_targets),
+            (families.FIXED_RESPONSES, fixed),
+            (families.RULE_EVALUATIONS, {(name,): count for name, count in self._evaluations.items()}),
+            (
+                families.TARGET_CONNECTIONS_OPENED,
+                {(*labels,): count for labels, count in self._target_connections.items()},
+            ),
         ]
 
     def _distributions(self) -> list[tuple[Family, list[Distribution]]]:
@@ -217,6 +281,30 @@ class Metrics:
         return families.RULE_LAST_HIT, hits
 
 
+def _rules_tried(rules: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Rule to how many are tried for a request that it takes; the default rule, a listener's last, is not counted."""
+    places = Counter[str]()
+    tried: dict[tuple[str, str], int] = {}
+    for listener, rule in rules:
+        places[listener] += 1
+        tried[listener, rule] = places[listener]
+    for listener, rule in rules:
+        if tried[listener, rule] == places[listener]:
+            tried[listener, rule] -= 1
+    return tried
+
+
+def _not_own(series: RouteSeries) -> Iterator[tuple[int, int]]:
+    """Status and count of the answers that were not the gateway's for want of a better one."""
+    by_status = Counter[int]()
+    for (_, status), count in series.requests.items():
+        by_status[status] += count
+    for status, count in by_status.items():
+        count -= series.own.get(status, 0)
+        if count:
+            yield status, count
+
+
 def _live_gauges(live: LiveState) -> list[tuple[Family, dict[_Labels, float]]]:
     reload = live.reload
     return [
@@ -237,6 +325,12 @@ def _live_gauges(live: LiveState) -> list[tuple[Family, dict[_Labels, float]]]:
         (families.RELOAD_TIMESTAMP, {(): reload.timestamp}),
         (families.RELOADS, {(result,): count for result, count in reload.counts.items()}),
         (families.LOG_DROPPED, {(): live.access_log_dropped}),
+        (families.CONNECTION_LOG_DROPPED, {(): live.connection_log_dropped}),
+        (families.CLIENT_CONNECTIONS, {(): live.client_connections[0]}),
+        (families.CLIENT_CONNECTIONS_OPENED, {(): live.client_connections[1]}),
+        (families.TARGET_CONNECTIONS, {(name,): count for name, count in live.target_connections.items()}),
+        (families.TARGETS, {(*labels,): count for labels, count in live.target_states.items()}),
+        (families.FAIL_OPEN, {(name,): float(is_open) for name, is_open in live.fail_open.items()}),
         (families.BUILD_INFO, {(__version__, platform.python_version()): 1.0}),
     ]
 

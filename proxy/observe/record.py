@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Final
+
 from proxy.rules.request import RequestView
+
+USER_AGENT_LIMIT: Final = 8192
+"""How much of a user agent the logs show (alb.md 9.1, field 14)."""
+
+METHOD_LIMIT: Final = 64
+"""Room for any registered method; the logs cut a longer one."""
+
+SELDOM: Final[dict[str, Any]] = {
+    "action": "",
+    "classification": "",
+    "classification_reason": "",
+    "head": b"",
+    "port": 0,
+    "redirect_url": b"",
+    "request_transform_status": "",
+    "transformed_host": b"",
+    "transformed_uri": b"",
+}
+"""Attributes that few requests have, and what they are for all the others."""
 
 
 class RequestRecord:
@@ -35,21 +56,38 @@ class RequestRecord:
         reason: Empty, or the `reason` of the GatewayError that ended the request.
         trace_id: The value of X-Amzn-Trace-Id that the target got.
         tunnel: The connection became a tunnel (101).
+
+    Those below are set where there is something to tell; unset they read as in `SELDOM`, at no cost to a plain request.
+
+    Attributes:
+        action: Name of the rule's action, unless it always forwards to one target group.
+        redirect_url: The Location of a redirect.
+        classification, classification_reason: By desync mitigation, in the words of alb.md 6.8; empty for compliant.
+        transformed_host, transformed_uri, request_transform_status: What the rule's transforms made (alb.md 9.1).
+        head: What came instead of a request, for records without a view.
+        port: The listener's port, for records without a view.
     """
 
     __slots__ = (
+        "action",
+        "classification",
+        "classification_reason",
         "client",
         "client_port",
         "ended_at",
+        "head",
         "head_at",
         "listener",
         "method",
         "overhead",
+        "port",
         "priority",
         "protocol",
         "reason",
         "received_at",
+        "redirect_url",
         "request_bytes",
+        "request_transform_status",
         "response_bytes",
         "rule",
         "sent_at",
@@ -59,9 +97,21 @@ class RequestRecord:
         "target_id",
         "target_status",
         "trace_id",
+        "transformed_host",
+        "transformed_uri",
         "tunnel",
         "view",
     )
+
+    action: str
+    classification: str
+    classification_reason: str
+    head: bytes
+    port: int
+    redirect_url: bytes
+    request_transform_status: str
+    transformed_host: bytes
+    transformed_uri: bytes
 
     def __init__(self) -> None:
         self.started_at = 0.0
@@ -87,6 +137,28 @@ class RequestRecord:
         self.reason = ""
         self.trace_id = b""
         self.tunnel = False
+
+    if not TYPE_CHECKING:  # To a type checker it would make every misspelt attribute a good one.
+
+        def __getattr__(self, name: str) -> Any:
+            """What an attribute of `SELDOM` is while nobody has set it."""
+            try:
+                return SELDOM[name]
+            except KeyError:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}") from None
+
+    @property
+    def conn_trace_id(self) -> str:
+        """`TID_` and 32 hex digits, the same for all requests of a client connection; empty when it is unknown."""
+        return ""
+
+
+class RefusedRequest(RequestRecord):
+    """The record of what came instead of a request."""
+
+    __slots__ = ("conn_trace_id",)
+
+    conn_trace_id: str
 
 
 def request_processing_seconds(record: RequestRecord) -> float | None:

@@ -40,6 +40,11 @@ class Reply:
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
 
+    @property
+    def location(self) -> bytes:
+        """Where a redirect leads; empty for every other reply."""
+        return next((value for name, value in self.headers if name == b"Location"), b"")
+
 
 Decision = Route | Reply
 

@@ -1,7 +1,7 @@
 """How one target is chosen among those that may take a request (alb.md 5.2).
 
-A new algorithm is a class beside `RoundRobin` and an entry in ALGORITHMS. `pick` runs once for every request:
-constant time, nothing allocated.
+A new algorithm is a class beside `RoundRobin` and an entry in ALGORITHMS. `pick` runs once for every request and
+allocates nothing; `pick_by_share` takes its place only while some target is to get less than the others.
 """
 
 from __future__ import annotations
@@ -19,14 +19,19 @@ class Algorithm(Protocol):
         """Choose one of `targets`, which has at least one; it may differ from call to call."""
         ...
 
+    def pick_by_share(self, targets: Sequence[Target], shares: Sequence[float]) -> Target:
+        """Choose one of `targets`, each in proportion to its share: 1 for a full one, 0 for none."""
+        ...
+
 
 class RoundRobin:
     """`round_robin`: one after the other, in the order of the group."""
 
-    __slots__ = ("_next",)
+    __slots__ = ("_credits", "_next")
 
     def __init__(self) -> None:
         self._next = 0
+        self._credits: dict[Target, float] = {}
 
     def pick(self, targets: Sequence[Target]) -> Target:
         """Choose the target after the one chosen last."""
@@ -36,6 +41,86 @@ class RoundRobin:
         self._next = index + 1
         return targets[index]
 
+    def pick_by_share(self, targets: Sequence[Target], shares: Sequence[float]) -> Target:
+        """Choose the target that is most in arrears; so turns are spread evenly, not bunched.
 
-ALGORITHMS: Mapping[str, Callable[[], Algorithm]] = {"round_robin": RoundRobin}
-"""By the value of `load_balancing.algorithm.type`."""
+        Each turn gives a target credit for its share, and takes what was given from the one chosen.
+        """
+        total = sum(shares)
+        if total <= 0:
+            return self.pick(targets)
+        before = self._credits
+        credits = {target: before.get(target, 0.0) + share for target, share in zip(targets, shares, strict=True)}
+        chosen = max(credits, key=credits.__getitem__)
+        credits[chosen] -= total
+        self._credits = credits
+        return chosen
+
+
+class LeastOutstandingRequests:
+    """`least_outstanding_requests`: the one with the fewest requests in flight; equal ones take turns."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def pick(self, targets: Sequence[Target]) -> Target:
+        """Choose the first with the fewest, looking from the one after the one chosen last."""
+        count = len(targets)
+        best = start = self._next if self._next < count else 0
+        fewest = targets[start].in_flight
+        index = start
+        while fewest:
+            index += 1
+            if index == count:
+                index = 0
+            if index == start:
+                break
+            in_flight = targets[index].in_flight
+            if in_flight < fewest:
+                best, fewest = index, in_flight
+        self._next = best + 1
+        return targets[best]
+
+    def pick_by_share(self, targets: Sequence[Target], shares: Sequence[float]) -> Target:
+        """Choose as `pick` does: a share and the fewest in flight cannot both be had (alb.md 5.2)."""
+        return self.pick(targets)
+
+
+class WeightedRandom:
+    """`weighted_random`: by chance, each target with the same weight unless it is anomalous.
+
+    Args:
+        draw: Returns a number from 0 up to, not including, 1.
+    """
+
+    __slots__ = ("_draw",)
+
+    def __init__(self, draw: Callable[[], float]) -> None:
+        self._draw = draw
+
+    def pick(self, targets: Sequence[Target]) -> Target:
+        """Choose any."""
+        return targets[int(self._draw() * len(targets))]
+
+    def pick_by_share(self, targets: Sequence[Target], shares: Sequence[float]) -> Target:
+        """Choose by weight."""
+        total = sum(shares)
+        if total <= 0:
+            return self.pick(targets)
+        point = self._draw() * total
+        for target, share in zip(targets, shares, strict=True):
+            point -= share
+            if point < 0:
+                return target
+        # Rounding can leave a point behind the last share.
+        return max(zip(shares, targets, strict=True), key=lambda pair: pair[0])[1]
+
+
+ALGORITHMS: Mapping[str, Callable[[Callable[[], float]], Algorithm]] = {
+    "round_robin": lambda draw: RoundRobin(),
+    "least_outstanding_requests": lambda draw: LeastOutstandingRequests(),
+    "weighted_random": WeightedRandom,
+}
+"""By the value of `load_balancing.algorithm.type`; each takes chance as an argument."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
@@ -76,7 +77,7 @@ class TargetGroup:
         self.fail_open = False
         self._clock = clock
         self._on_removed = on_removed
-        self._algorithm: Algorithm = ALGORITHMS["round_robin"]()
+        self._algorithm: Algorithm = ALGORITHMS["round_robin"](random.random)
         self._targets: dict[_Key, Target] = {}
         self._addresses: dict[TargetConfig, tuple[str, ...] | None] = {}
         self._resolve_errors: dict[str, str] = {}

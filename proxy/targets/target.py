@@ -43,6 +43,11 @@ class Target:
         detail: A sentence for people about `reason`, such as `got 500, wanted 200-299`.
         in_flight: Requests sent and not yet ended.
         requests: Requests ever sent.
+        failures: How many of them ended with a 5xx response or an error of the connection.
+        is_anomalous, mitigated_share: Whether it fails more often than its peers, and the part of a full share that it
+            gets for that; see `proxy.targets.anomaly`.
+        is_founder: Whether it was registered into an empty group and has not been healthy yet.
+        slow_start_since: When it entered slow start, on the group's clock; None outside of it.
         streak: Health checks in a row that speak against `state`.
         since: When it came into `state`, on the group's clock.
         draining_since: When it was deregistered, on the group's clock; None while it is registered.
@@ -53,15 +58,20 @@ class Target:
         "address",
         "detail",
         "draining_since",
+        "failures",
         "host",
         "id",
         "in_flight",
+        "is_anomalous",
+        "is_founder",
+        "mitigated_share",
         "pool",
         "port",
         "reason",
         "requests",
         "scheme",
         "since",
+        "slow_start_since",
         "state",
         "streak",
     )
@@ -80,12 +90,22 @@ class Target:
         self.draining_since: float | None = None
         self.in_flight = 0
         self.requests = 0
+        self.failures = 0
+        self.is_anomalous = False
+        self.mitigated_share = 1.0
+        self.is_founder = False
+        self.slow_start_since: float | None = None
         self.pool: object | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:
         """What makes two targets of one group the same: scheme, address and port."""
         return (self.scheme, self.address, self.port)
+
+    @property
+    def url(self) -> str:
+        """`http://address:port`: its name in cookies."""
+        return f"{self.scheme}://{self.id}"
 
     def __repr__(self) -> str:
         return f"<Target {self.scheme}://{self.id} {self.state}>"

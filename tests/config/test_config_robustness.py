@@ -140,6 +140,28 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         pytest.param("x" * (tree.MAX_CHARACTERS + 1), "too-large", id="a file over 4 MiB"),
         pytest.param("[" + "1," * (tree.MAX_NODES + 1) + "]", "too-large", id="more values than anybody has"),
         pytest.param("k" * 1_000_000 + ": 1\n", "yaml-syntax", id="a key of a megabyte"),
+        pytest.param(
+            "{" + ", ".join(f"k{n}: " for n in range(40_000)) + "}", "unknown-key", id="40 000 nulls in a line"
+        ),
+        pytest.param(
+            "version: 1\nlisteners: [{rules: [{transforms: ["
+            + "{url-rewrite: {regex: a, replace: b}}, " * 20_000
+            + "]}]}]",
+            "duplicate-transform",
+            id="20 000 transforms",
+        ),
+        pytest.param(
+            "version: 1\nlisteners: [{port: 1, default: {forward: a}, rules: ["
+            + "".join(f"{{priority: {n}, forward: name-{n}}}, " for n in range(1, 10_000))
+            + "]}]\ntarget_groups: {"
+            + "".join(f"group-{n}: {{targets: []}}, " for n in range(10_000))
+            + "}",
+            "unknown-target-group",
+            id="10 000 unknown names among 10 000 target groups",
+        ),
+        pytest.param("a: ${" + "x" * 100_000 + "\nb: ${" + "X" * 100_000 + "}", "environment", id="long references"),
+        pytest.param("a: !" + "t" * 10_000 + " x", "yaml-tag", id="a long tag"),
+        pytest.param("a: *" + "t" * 10_000, "yaml-syntax", id="a long alias"),
         pytest.param("? " + "k" * 100_000 + "\n: 1\n", "unknown-key", id="a long key that YAML allows"),
     ],
 )

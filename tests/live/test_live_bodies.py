@@ -2,13 +2,16 @@
 
 import hashlib
 import os
+import socket
 import threading
 import time
 
 import pytest
+from live_gateway import wait_until
 from wire import connect
 
 import proxy.listen.protocol
+from proxy.forward.connection import TargetConnection
 from proxy.config.model import ConditionConfig, FixedResponseConfig, RuleConfig
 
 DOORS = pytest.mark.parametrize("door", ["listener", "asgi", "asgi-h11"])
@@ -201,11 +204,42 @@ def test_an_upload_to_a_target_that_does_not_read_stops_and_is_not_buffered(gate
 
 
 @LOOPS
+def test_an_upload_that_fills_a_new_connection_at_once_stops_too(gateway, target, monkeypatch, loop):
+    """The bytes that came while the connection was opened are more than it takes."""
+    read_on = threading.Event()
+    total = 20 << 20
+    opened = TargetConnection.connection_made
+
+    def open_small(self, transport):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        opened(self, transport)
+
+    monkeypatch.setattr(TargetConnection, "connection_made", open_small)
+
+    def script(wire):
+        wire.head()
+        assert read_on.wait(30)
+        wire.exactly(total)
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    one = target(script, receive_buffer=4096)
+    live = gateway(one.port, loop=loop)
+    with connect(live.port) as client:
+        first = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % total + BLOCK[:200_000]
+        client.send(first)
+        sent = 200_000 + _send_until_stuck(client, total - 200_000)
+        assert sent < total, "nothing slows the client down"
+        read_on.set()
+        client.send(b"x" * (total - sent))
+        assert client.response().status == 200
+    live.record()
+
+
+@LOOPS
 @pytest.mark.parametrize("framing", ["sized", "chunked", "until close"])
 @pytest.mark.parametrize("door", ["listener", "asgi"])
 def test_a_download_that_the_client_does_not_read_stops_and_is_not_buffered(gateway, target, door, framing, loop):
     total = MEGABYTES << 20
-    stuck = threading.Event()
     sent = [0]
 
     def script(wire):
@@ -228,7 +262,6 @@ def test_a_download_that_the_client_does_not_read_stops_and_is_not_buffered(gate
         _wait_until_still(lambda: sent[0])
         assert sent[0] < total, "nothing slows the target down"
         assert resident() - before < BOUND
-        stuck.set()
         digest = hashlib.sha256()
         received = 0
         if message.values("transfer-encoding"):
@@ -247,41 +280,36 @@ def test_a_download_that_the_client_does_not_read_stops_and_is_not_buffered(gate
 
 
 @LOOPS
-def test_pipelined_responses_that_the_client_does_not_read_are_not_buffered(gateway, target, loop):
-    body = b"x" * (1 << 20)
+@pytest.mark.parametrize("size", [100, 40_000, 1 << 20])
+def test_pipelined_responses_that_the_client_does_not_read_are_not_buffered(gateway, target, loop, size):
+    body = b"x" * size
     one = target()
-    one.script = one.answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    one.script = one.answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (size, body))
     live = gateway(one.port, loop=loop)
-    with connect(live.port, receive_buffer=65536) as client:
-        client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
-        _wait_until_still(lambda: len(one.requests))
-        assert len(one.requests) < 50
-        for _ in range(200):
-            assert client.response().body == body
-    live.record(200)
+    _pipeline_without_reading(live, body, max(100, (16 << 20) // size // 4))
 
 
 @LOOPS
 def test_pipelined_fixed_responses_that_the_client_does_not_read_are_not_buffered(gateway, loop):
-    rule = RuleConfig(
-        "all", 1, (ConditionConfig("path-pattern", ("*",)),), FixedResponseConfig(200, "text/plain", "x" * 1000)
-    )
+    body = "x" * 1000
+    rule = RuleConfig("all", 1, (ConditionConfig("path-pattern", ("*",)),), FixedResponseConfig(200, "text/plain", body))
     live = gateway(rules=(rule,), loop=loop)
+    _pipeline_without_reading(live, body.encode(), 16_000)
+
+
+def _pipeline_without_reading(live, body, count):
     request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-    with connect(live.port, receive_buffer=65536) as client:
-        client.socket.settimeout(1)
-        sent = 0
-        try:
-            while sent < (20 << 20):
-                sent += client.socket.send(request * 2000)
-        except TimeoutError:
-            pass
-        assert sent < (20 << 20), "nothing slows the client down"
-        client.socket.settimeout(15)
-        whole = sent // len(request)
-        for _ in range(whole):
-            assert client.response().status == 200
-    live.record(whole)
+    with connect(live.port, receive_buffer=4096) as client:
+        sender = threading.Thread(target=client.send, args=(request * count,), daemon=True)
+        sender.start()
+        wait_until(lambda: len(live.records.all) > 1, "nothing is answered")
+        _wait_until_still(lambda: len(live.records.all))
+        unsent = live.call(lambda: max(one._transport.get_write_buffer_size() for one in live.gateway._clients))
+        assert unsent < (1 << 20)
+        for _ in range(count):
+            assert client.response().body == body
+        sender.join()
+    live.record(count)
 
 
 # The response comes first

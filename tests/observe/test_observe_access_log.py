@@ -114,7 +114,22 @@ def test_fields(record: RequestRecord, expected: dict[str, Any]) -> None:
 
 def test_every_format_gives_one_line_for_a_request() -> None:
     for log_format in FORMATS.values():
-        assert "\n" not in log_format().line(forwarded())
+        assert "\n" not in log_format("shop").line(forwarded())
+
+
+def test_a_format_is_told_the_name_of_the_load_balancer(tmp_path: Any) -> None:
+    log = AccessLog.open(str(tmp_path / "log"), "alb", "shop")
+    log.record(forwarded())
+    log.close()
+
+    assert (tmp_path / "log").read_text().split(" ")[2].startswith("app/shop/")
+
+
+def test_an_attribute_that_no_record_has_is_an_error() -> None:
+    """Those that few records have read as their defaults, and only those."""
+    assert RequestRecord().classification == ""
+    with pytest.raises(AttributeError, match="'RequestRecord' object has no attribute 'clasification'"):
+        _ = RequestRecord().clasification  # type: ignore[attr-defined]
 
 
 def test_the_second_is_not_kept_too_long() -> None:

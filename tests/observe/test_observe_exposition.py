@@ -32,6 +32,17 @@ CONTRACT = {
     "strangler_config_reloads_total": ("counter", {"result"}),
     "strangler_access_log_dropped_total": ("counter", set()),
     "strangler_cut_responses_total": ("counter", {"rule", "target_group", "reason"}),
+    "strangler_target_responses_total": ("counter", {"listener", "rule", "target_group", "code"}),
+    "strangler_routed_requests_total": ("counter", {"listener", "rule", "target_group"}),
+    "strangler_fixed_responses_total": ("counter", {"listener", "rule", "code"}),
+    "strangler_rule_evaluations_total": ("counter", {"listener"}),
+    "strangler_client_connections_opened_total": ("counter", set()),
+    "strangler_client_connections": ("gauge", set()),
+    "strangler_target_connections_opened_total": ("counter", {"target_group", "result"}),
+    "strangler_target_connections": ("gauge", {"target_group"}),
+    "strangler_targets": ("gauge", {"target_group", "state"}),
+    "strangler_target_group_fail_open": ("gauge", {"target_group"}),
+    "strangler_connection_log_dropped_total": ("counter", set()),
     "strangler_build_info": ("gauge", {"version", "python"}),
 }
 
@@ -46,13 +57,19 @@ BUCKETS = {
 @pytest.fixture
 def snapshot() -> Snapshot:
     metrics = Metrics()
-    for record in (forwarded(), refused(), forwarded(reason="Target.ConnectionClosed")):
+    metrics.serving([("web", "users"), ("web", "default")])
+    metrics.target_connection("users", "success")
+    fixed = forwarded(target_group="", target_id="", target_status=0, head_at=0.0, status=403)
+    for record in (forwarded(), refused(), forwarded(reason="Target.ConnectionClosed"), fixed):
         metrics.series(record.listener, record.rule, record.target_group).record(record)
     return metrics.snapshot(
         LiveState(
             groups={"users": [("10.0.0.1:8000", True, 1)]},
             weights={("web", "users", "users"): 10},
             reload=ReloadState(successful=True, timestamp=1_700_000_000.5, counts={"success": 1}),
+            target_connections={"users": 1},
+            target_states={("users", "healthy"): 1},
+            fail_open={"users": False},
         )
     )
 

@@ -61,8 +61,12 @@ class LiveGateway:
         door: Door = "listener",
         loop: Literal["uvloop", "asyncio"] = "uvloop",
         draw: Callable[[], float] = lambda: 0.0,
+        send_buffer: int | None = None,
     ) -> None:
         self._socket = socket.socket()
+        if send_buffer:
+            # Connections inherit it: what the client does not take stays with the gateway, not with the kernel.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.listen(128)
         self.port: int = self._socket.getsockname()[1]

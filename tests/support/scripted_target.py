@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -83,19 +84,19 @@ class ScriptedTarget:
         finally:
             wire.close()
 
+    def stop_listening(self) -> None:
+        """Refuse further connections; those that are open stay."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join(5)
+        self._socket.close()
+
     def close(self) -> None:
         """Stop listening and close every connection."""
-        try:
-            self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self._socket.close()
-        self._acceptor.join(5)
+        self.stop_listening()
         for wire in self._wires:
-            try:
+            with contextlib.suppress(OSError):
                 wire.socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         for thread in self._threads:
             thread.join(5)
         for wire in self._wires:
