@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 from proxy.config.actions import ACTION_FIELDS, DEFAULT_ACTION, action_of
 from proxy.config.attributes import LISTENER_ATTRIBUTES
 from proxy.config.conditions import CONDITIONS
-from proxy.config.model import ActionConfig, FixedResponseConfig, ListenerConfig, RuleConfig
+from proxy.config.model import ActionConfig, FixedResponseConfig, ListenerAttributes, ListenerConfig, RuleConfig
 from proxy.config.records import Effect, Field, Fields, ListOf, Record, Unknown
 from proxy.config.shapes import Choice, Fault, Integer, Text
 from proxy.config.transforms import TRANSFORMS
@@ -133,6 +133,7 @@ def _listener(fields: Fields) -> ListenerConfig:
         default=fields.get(DEFAULT, FixedResponseConfig(503)),
         rules=tuple(rules),
         protocol=protocol,
+        attributes=fields.get(ATTRIBUTES, ListenerAttributes()),
         place=fields.place,
     )
 

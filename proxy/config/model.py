@@ -103,6 +103,17 @@ class RuleConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenerAttributes:
+    """Listener attributes that have an effect so far (alb.md 6.4).
+
+    `response_headers` are set on every response; `server_header` is whether the gateway's own have `Server`.
+    """
+
+    response_headers: tuple[tuple[str, str], ...] = ()
+    server_header: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ListenerConfig:
     """One listener. `rules` are sorted by priority, whatever their order in the file."""
 
@@ -111,6 +122,7 @@ class ListenerConfig:
     default: ActionConfig
     rules: tuple[RuleConfig, ...] = ()
     protocol: Literal["HTTP", "HTTPS"] = "HTTP"
+    attributes: ListenerAttributes = ListenerAttributes()
     place: Place = attribute(default=NOWHERE, compare=False)
 
 
@@ -196,6 +208,8 @@ class LoadBalancerAttributes:
     xff_header_processing_mode: Literal["append", "preserve", "remove"] = "append"
     xff_client_port: bool = False
     preserve_host_header: bool = False
+    desync_mitigation_mode: Literal["monitor", "defensive", "strictest"] = "defensive"
+    drop_invalid_header_fields: bool = False
 
 
 @dataclass(frozen=True, slots=True)
