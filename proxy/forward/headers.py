@@ -12,7 +12,7 @@ from typing import Final
 
 from proxy.config.model import LoadBalancerAttributes
 from proxy.errors import TooManyForwardedError
-from proxy.http1.head import Headers, ResponseHead, join_fields, list_items
+from proxy.http1.head import MAX_REMEMBERED_BYTES, Headers, ResponseHead, join_fields, list_items
 from proxy.rules.request import RequestView, strip_port
 
 MAX_FORWARDED_ADDRESSES: Final = 30
@@ -102,9 +102,13 @@ def trace_id_to_target(received: bytes | None, head_size: int) -> bytes:
 
 
 class ForwardedLines:
-    """The X-Forwarded-* lines of a client that sends none itself: the same for its whole connection."""
+    """The X-Forwarded-* lines of a client that sends none itself: the same for its whole connection.
 
-    __slots__ = ("attributes", "client_port", "constant", "peer", "proto_and_port")
+    `remembered` is the last header block that needs nothing of its own request, with what a target gets for it: clients
+    send the same block again and again.
+    """
+
+    __slots__ = ("attributes", "client_port", "constant", "peer", "proto_and_port", "remembered")
 
     def __init__(self, peer: str, client_port: int, scheme: str, port: int, attributes: LoadBalancerAttributes) -> None:
         self.peer = peer
@@ -112,6 +116,7 @@ class ForwardedLines:
         self.attributes = attributes
         self.proto_and_port = b"X-Forwarded-Proto: %s\r\nX-Forwarded-Port: %d\r\n" % (scheme.encode(), port)
         self.constant = self.lines([])
+        self.remembered: tuple[bytes, bytes] = (b"", b"")
 
     def lines(self, values: list[bytes]) -> bytes:
         """The lines for a request that came with these X-Forwarded-For values; may raise `TooManyForwardedError`."""
@@ -145,9 +150,15 @@ def request_head_to_target(
     Raises:
         TooManyForwardedError: More than 30 addresses in X-Forwarded-For.
     """
+    target = view.target
+    known, lines = forwarded.remembered
+    # The very same object: a door that has met the block before passes it on.
+    if known is block and target[:1] == b"/" and known:
+        trace_id = b"Root=" + new_trace_root()
+        head = b"%s %s HTTP/1.1\r\n%sX-Amzn-Trace-Id: %s\r\n\r\n" % (view.method, target, lines, trace_id)
+        return head, trace_id
     fields = view.fields
     attributes = forwarded.attributes
-    target = view.target
     host = host_to_target(view, attributes)
     if target[:1] != b"/":
         target = target_in_origin_form(target)
@@ -166,6 +177,8 @@ def request_head_to_target(
         lines += forwarded.lines(view.header_values(b"x-forwarded-for"))
         traced = view.header_values(b"x-amzn-trace-id")
         trace_id = trace_id_to_target(traced[0] if traced else None, len(block))
+    if len(block) <= MAX_REMEMBERED_BYTES and not (upgrade or ambiguous) and b"x-amzn-trace-id" not in fields:
+        forwarded.remembered = (block, lines) if view.target is target else (b"", b"")
     return (
         b"%s %s HTTP/1.1\r\n%sX-Amzn-Trace-Id: %s\r\n\r\n" % (view.method, target, lines, trace_id),
         trace_id,
@@ -213,6 +226,15 @@ def response_block_to_client(head: ResponseHead, *, decoded: bool = False) -> by
     Args:
         decoded: Whether the chunks are taken off before the body is sent on, so that Transfer-Encoding goes too.
     """
+    if head.client_block is not None and not decoded:
+        return head.client_block
+    block = _block_to_client(head, decoded)
+    if not decoded:
+        head.client_block = block
+    return block
+
+
+def _block_to_client(head: ResponseHead, decoded: bool) -> bytes:
     fields = head.fields
     has_both_lengths = b"transfer-encoding" in fields and b"content-length" in fields
     if HOP_BY_HOP.isdisjoint(fields) and not decoded and not has_both_lengths:
