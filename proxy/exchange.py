@@ -405,6 +405,8 @@ class RequestExchange(RequestRecord):
             self._blame_target()
         if self._sticky is not None:
             block += self._cookies(head)
+        if self._listener.response_headers is not None:
+            block = self._listener.response_headers.set_in(block)
         client.active_at = now
         self.response_bytes += client.start(status, head.reason, block, length, body, complete)
         ended = time.perf_counter()
@@ -495,6 +497,8 @@ class RequestExchange(RequestRecord):
             self._cookies(head) if self._sticky is not None else b"",
             head.fields.get(b"upgrade", b"websocket"),
         )
+        if self._listener.response_headers is not None:
+            block = self._listener.response_headers.set_in(block)
         self._client.active_at = now
         self.response_bytes += self._client.tunnel(head.reason, block, data)
 
@@ -562,7 +566,9 @@ class RequestExchange(RequestRecord):
     def _answer(self, status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes) -> None:
         self.status = status
         self._started = True
-        block = self._gateway.answer_block(headers, len(body))
+        if status == 204:
+            body = b""
+        block = self._gateway.answer_block(headers, None if status == 204 else len(body), self._listener)
         sent = b"" if self.method == b"HEAD" else body
         reason = REASONS.get(status, "").encode()
         self.response_bytes += self._client.start(status, reason, block, len(body), sent, True)

@@ -1,7 +1,7 @@
 """Desync classification: may another server read this request head differently (alb.md 6.8)?
 
-`classify` looks at raw bytes, since what is taken apart has lost what matters: line ends, blanks, lookalike names. It is
-the slow path. A head that the strict expression of `proxy.http1.head` matches and that has no framing header is
+`classify` looks at raw bytes, since what is taken apart has lost what matters: line ends, blanks, lookalike names. It
+is the slow path. A head that the strict expression of `proxy.http1.head` matches and that has no framing header is
 Compliant, so it never comes here.
 """
 
@@ -140,7 +140,7 @@ def classify(head: bytes) -> Classification:
     request = None
     if found.severity < Severity.SEVERE and target:
         block = b"".join([b"%s: %s\r\n" % field for field in headers.kept])
-        request = RequestHead(method, _encoded(target), max(minor, 0), block)
+        request = RequestHead.of(method, _encoded(target), max(minor, 0), block)
     if request is not None and found.reason in ("MissingLastEmptyLine", "PartialHeaderLine"):
         request = None
     return Classification(found.severity, found.reason, request)

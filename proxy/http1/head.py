@@ -38,7 +38,9 @@ def _only_letters_of(word: bytes) -> bytes:
 
 
 _FRAMING_NAME = rb"(?i:transfer-encoding|content-length)(?=:)"
-_LIKE_FRAMING_NAME = rb"(?:" + _only_letters_of(b"transferencoding") + rb"|" + _only_letters_of(b"contentlength") + rb")"
+_LIKE_FRAMING_NAME = (
+    rb"(?:" + _only_letters_of(b"transferencoding") + rb"|" + _only_letters_of(b"contentlength") + rb")"
+)
 _NAME = (
     rb"(?:[ABD-SU-Zabd-su-z][-A-Za-z0-9]*+|"
     + _FRAMING_NAME
@@ -47,8 +49,8 @@ _NAME = (
     + rb"[-0-9]*+:)[CTct][-A-Za-z0-9]*+)"
 )
 _COMPLIANT_FIELDS = rb"((?:" + _NAME + rb":[\t\x20-\x7e]*+\r\n)*+)\r\n"
-"""Header lines that need no judgement of desync mitigation (alb.md 6.4, 6.8): names of letters, digits and hyphens, none
-of them a lookalike of a framing header, values without control or non-ASCII bytes."""
+"""Header lines that need no judgement of desync mitigation (alb.md 6.4, 6.8): names of letters, digits and hyphens,
+none of them a lookalike of a framing header, values without control or non-ASCII bytes."""
 _TARGET = rb"(?:/|\*(?= )|[A-Za-z][A-Za-z0-9+.\-]*+://)[^\x00-\x20\x7f]*+"
 _REQUEST = re.compile(rb"(" + _TOKEN + rb") (" + _TARGET + rb") HTTP/1\.([01])\r\n" + _COMPLIANT_FIELDS)
 _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: ([^\r\n\x00]*+))?\r\n" + _FIELDS)
@@ -60,6 +62,7 @@ _FIRST_BYTE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z\r]")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 _NOT_FORWARDED = frozenset({b"TRACE", b"CONNECT"})
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -100,6 +103,12 @@ class RequestHead:
         self.headers = headers
         self.fields = fields
 
+    @classmethod
+    def of(cls, method: bytes, target: bytes, minor: int, block: bytes) -> RequestHead:
+        """A head of these parts, its headers and fields taken from the block."""
+        headers = split_fields(block)
+        return cls(method, target, minor, block, headers, {name.lower(): value for name, value in headers})
+
 
 def parse_request_head(head: bytes) -> RequestHead:
     """Take apart a request head that ends with its empty line and has nothing unusual in it.
@@ -114,9 +123,7 @@ def parse_request_head(head: bytes) -> RequestHead:
     if match is None:
         raise BadRequestError("an unusual request head")
     method, target, minor, block = match.groups()
-    headers = split_fields(block)
-    fields = {name.lower(): value for name, value in headers}
-    request = RequestHead(method, target, 1 if minor == b"1" else 0, block, headers, fields)
+    request = RequestHead.of(method, target, 1 if minor == b"1" else 0, block)
     if len(head) > MAX_LINE_BYTES:
         check_line_lengths(head)
     check_request(method, request.minor, request.fields)
@@ -130,13 +137,15 @@ class RememberedHead:
         head, length: The head, and its `request_body_length`.
     """
 
-    __slots__ = ("_ending", "_version", "head", "length")
+    __slots__ = ("_ending", "_unlike", "_version", "head", "length")
 
     def __init__(self, head: RequestHead, length: int) -> None:
         self.head = head
         self.length = length
         self._ending = b"\r\n" + head.block + b"\r\n"
         self._version = b"1" if head.minor else b"0"
+        # A GET with the framing headers of a POST is not Compliant.
+        self._unlike = _NOT_FORWARDED if _FRAMING.isdisjoint(head.fields) else _NOT_FORWARDED | {b"GET", b"HEAD"}
 
     def again(self, head: bytes) -> RequestHead | None:
         """What `parse_request_head` returns, if only the request line is another one; None if that is not so."""
@@ -147,7 +156,7 @@ class RememberedHead:
         if match is None:
             return None
         method, target, version = match.groups()
-        if version != self._version or method in _NOT_FORWARDED:
+        if version != self._version or method in self._unlike:
             return None
         like = self.head
         return RequestHead(method, target, like.minor, like.block, like.headers, like.fields)

@@ -1,9 +1,9 @@
 """Desync mitigation: what becomes of a request head that is not plainly Compliant (alb.md 6.4, 6.8).
 
-    mode        Acceptable   Ambiguous                          Severe
-    monitor     passes       passes                             400
-    defensive   passes       passes, connections close after    400
-    strictest   400          400                                400
+mode        Acceptable   Ambiguous                          Severe
+monitor     passes       passes                             400
+defensive   passes       passes, connections close after    400
+strictest   400          400                                400
 """
 
 from __future__ import annotations
@@ -101,16 +101,14 @@ def _closes(is_ambiguous: bool, attributes: LoadBalancerAttributes) -> bool:
     return is_ambiguous and attributes.desync_mitigation_mode == "defensive"
 
 
-def _named_validly(
-    head: RequestHead, raw: bytes, attributes: LoadBalancerAttributes
-) -> tuple[RequestHead, bool, bool]:
+def _named_validly(head: RequestHead, raw: bytes, attributes: LoadBalancerAttributes) -> tuple[RequestHead, bool, bool]:
     """The head without the names that must go, and whether invalid names go on and whether some were dropped."""
     invalid = [name for name, _ in head.headers if not is_valid_name(name)]
     lost = sum(b":" in line for line in raw.split(b"\n")[1:]) > len(head.headers)
     if not invalid or not attributes.drop_invalid_header_fields:
         return head, bool(invalid), lost
     block = join_fields([field for field in head.headers if is_valid_name(field[0])])
-    return RequestHead(head.method, head.target, head.minor, block), False, True
+    return RequestHead.of(head.method, head.target, head.minor, block), False, True
 
 
 def _refusal(reason: str, raw: bytes) -> ClientError:

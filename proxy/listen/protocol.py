@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from proxy.errors import BadRequestError, ClientError, RequestTimeoutError, UriTooLongError
 from proxy.http1.body import BadBodyError, Body, SizedBody, body_of
+from proxy.http1.desync import lf_head_end
 from proxy.http1.head import (
     MAX_LINE_BYTES,
     MAX_REMEMBERED_BYTES,
@@ -25,11 +26,12 @@ from proxy.http1.head import (
     RememberedHead,
     RequestHead,
     cannot_become_request,
-    is_ambiguous,
+    is_plainly_framed,
     list_items,
     parse_request_head,
     request_body_length,
 )
+from proxy.http1.mitigation import Mitigated, mitigate
 from proxy.listen.client import Exchange, Gate, Scheme
 from proxy.rules.request import RequestView
 
@@ -213,15 +215,20 @@ class ListenerProtocol(asyncio.Protocol):
             data = data.lstrip(b"\r\n")
             end = data.find(b"\r\n\r\n") + 4
         if end == 3 or end > MAX_REQUEST_HEAD_BYTES:
-            if end > 0 and (end > 3 or len(data) > MAX_REQUEST_HEAD_BYTES):
+            lf_end = lf_head_end(data)
+            if 0 < lf_end <= MAX_REQUEST_HEAD_BYTES:
+                end = lf_end
+            elif end > 0 and (end > 3 or len(data) > MAX_REQUEST_HEAD_BYTES):
                 self._refuse(_too_long(data), data)
                 return b"", False
-            if cannot_become_request(data):
+            elif cannot_become_request(data):
                 self._refuse(BadRequestError("this is no HTTP/1.1 request"), data)
                 return b"", False
-            return data, True
+            else:
+                return data, True
         raw = data[:end] if end < len(data) else data
-        upgrade = ambiguous = False
+        upgrade = False
+        mitigated: Mitigated | None = None
         remembered = self._remembered
         head = remembered.again(raw) if remembered is not None else None
         if head is not None and remembered is not None:
@@ -230,10 +237,21 @@ class ListenerProtocol(asyncio.Protocol):
             try:
                 head = parse_request_head(raw)
                 length = request_body_length(head)
-            except ClientError as error:
-                self._refuse(error, raw)
-                return b"", False
-            upgrade, ambiguous = self._read_head(head, length)
+                is_plain = (
+                    b"content-length" not in head.fields and b"transfer-encoding" not in head.fields
+                ) or is_plainly_framed(head)
+            except ClientError:
+                is_plain = False
+            if not is_plain or head is None:
+                end = lf_head_end(data) or end
+                raw = data[:end]
+                try:
+                    mitigated = mitigate(raw, self._gate.attributes)
+                except ClientError as error:
+                    self._refuse(error, raw)
+                    return b"", False
+                head, length = mitigated.head, mitigated.length
+            upgrade = self._read_head(head, length, mitigated)
         self._requests += 1
         view = RequestView(head.method, head.target, head.headers, head.fields, self.peer, self._scheme, self._port)
         exchange = self._gate.exchange(
@@ -244,19 +262,20 @@ class ListenerProtocol(asyncio.Protocol):
             length,
             minor=head.minor,
             upgrade=upgrade,
-            ambiguous=ambiguous,
+            ambiguous=mitigated is not None and mitigated.plain_framing,
             head_bytes=end,
             received_at=self.active_at,
         )
         self._exchange = exchange
+        if mitigated is not None:
+            self._gate.mitigated(exchange, mitigated)
         if length == 0:
             exchange.run(b"", True)
             return data[end:], False
         return self._begin_body(exchange, head, length, data[end:]), False
 
-    def _read_head(self, head: RequestHead, length: int) -> tuple[bool, bool]:
-        """Take note of what holds for the whole connection; return whether this is a WebSocket handshake, and whether
-        its framing is ambiguous.
+    def _read_head(self, head: RequestHead, length: int, mitigated: Mitigated | None) -> bool:
+        """Take note of what holds for the whole connection; return whether this is a WebSocket handshake.
 
         A head after which the connection goes on as before is remembered: of one that is like it nothing of this needs
         to be found out again.
@@ -264,15 +283,14 @@ class ListenerProtocol(asyncio.Protocol):
         fields = head.fields
         self._minor = head.minor
         self.takes_chunks = head.minor == 1
-        ambiguous = (b"content-length" in fields or b"transfer-encoding" in fields) and is_ambiguous(head)
         upgrade = False
         if head.minor == 0 or b"connection" in fields:
             upgrade = self._read_connection_header(head)
-        if ambiguous:
+        if mitigated is not None and mitigated.closes:
             self._keep_alive = False
-        plain = self._keep_alive and not upgrade and len(head.block) <= MAX_REMEMBERED_BYTES
+        plain = mitigated is None and self._keep_alive and not upgrade and len(head.block) <= MAX_REMEMBERED_BYTES
         self._remembered = RememberedHead(head, length) if plain else None
-        return upgrade, ambiguous
+        return upgrade
 
     def _begin_body(self, exchange: Exchange, head: RequestHead, length: int, rest: bytes) -> bytes:
         body = body_of(length)
@@ -287,7 +305,7 @@ class ListenerProtocol(asyncio.Protocol):
                 return b""
         if not body.complete:
             self._body = body
-            if not rest and b"expect" in head.fields and head.minor == 1:
+            if not rest and head.minor == 1 and head.fields.get(b"expect", b"").lower() == b"100-continue":
                 # alb.md 6.4: answered at once, without looking further, and not passed on.
                 self._transport.write(_CONTINUE)
         exchange.run(rest[:size], body.complete)
