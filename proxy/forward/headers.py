@@ -12,7 +12,7 @@ from typing import Final
 
 from proxy.config.model import LoadBalancerAttributes
 from proxy.errors import TooManyForwardedError
-from proxy.http1.head import MAX_REMEMBERED_BYTES, Headers, ResponseHead, join_fields, list_items
+from proxy.http1.head import Headers, ResponseHead, join_fields, list_items
 from proxy.rules.request import RequestView, strip_port
 
 MAX_FORWARDED_ADDRESSES: Final = 30
@@ -107,13 +107,9 @@ def trace_id_to_target(received: bytes | None, head_size: int) -> bytes:
 
 
 class ForwardedLines:
-    """The X-Forwarded-* lines of a client that sends none itself: the same for its whole connection.
+    """The X-Forwarded-* lines of a client that sends none itself: the same for its whole connection."""
 
-    `remembered` is the last header block that needs nothing of its own request, with what a target gets for it: clients
-    send the same block again and again.
-    """
-
-    __slots__ = ("attributes", "client_port", "constant", "peer", "proto_and_port", "remembered")
+    __slots__ = ("attributes", "client_port", "constant", "peer", "port", "proto_and_port")
 
     def __init__(self, peer: str, client_port: int, scheme: str, port: int, attributes: LoadBalancerAttributes) -> None:
         self.peer = peer
@@ -121,7 +117,6 @@ class ForwardedLines:
         self.attributes = attributes
         self.proto_and_port = b"X-Forwarded-Proto: %s\r\nX-Forwarded-Port: %d\r\n" % (scheme.encode(), port)
         self.constant = self.lines([])
-        self.remembered: tuple[bytes, bytes] = (b"", b"")
 
     def lines(self, values: list[bytes]) -> bytes:
         """The lines for a request that came with these X-Forwarded-For values; may raise `TooManyForwardedError`."""
@@ -156,12 +151,19 @@ def request_head_to_target(
         TooManyForwardedError: More than 30 addresses in X-Forwarded-For.
     """
     target = view.target
-    known, lines = forwarded.remembered
-    # The very same object: a door that has met the block before passes it on.
-    if known is block and target[:1] == b"/" and known:
-        trace_id = b"Root=" + new_trace_root()
-        head = b"%s %s HTTP/1.1\r\n%sX-Amzn-Trace-Id: %s\r\n\r\n" % (view.method, target, lines, trace_id)
-        return head, trace_id
+    shared = view.lines
+    if shared is not None and shared.to_target is not None and target[:1] == b"/" and not upgrade:
+        (attributes, port), lines = shared.to_target
+        if attributes is forwarded.attributes and port == view.port:
+            trace_id = b"Root=" + new_trace_root()
+            head = b"%s %s HTTP/1.1\r\n%s%sX-Amzn-Trace-Id: %s\r\n\r\n" % (
+                view.method,
+                target,
+                lines,
+                forwarded.constant,
+                trace_id,
+            )
+            return head, trace_id
     fields = view.fields
     attributes = forwarded.attributes
     host = host_to_target(view, attributes)
@@ -175,15 +177,17 @@ def request_head_to_target(
         and host
         and (len(fields) == len(view.headers) or len(view.header_values(b"host")) == 1)
     ):
-        trace_id = b"Root=" + new_trace_root()
-        lines = block + forwarded.constant
+        lines = block
     else:
         lines = _rewritten(view, host or fallback_host, attributes, upgrade, chunked, ambiguous)
-        lines += forwarded.lines(view.header_values(b"x-forwarded-for"))
-        traced = view.header_values(b"x-amzn-trace-id")
-        trace_id = trace_id_to_target(traced[0] if traced else None, len(block))
-    if len(block) <= MAX_REMEMBERED_BYTES and not (upgrade or ambiguous) and b"x-amzn-trace-id" not in fields:
-        forwarded.remembered = (block, lines) if view.target is target else (b"", b"")
+    traced = view.header_values(b"x-amzn-trace-id")
+    trace_id = trace_id_to_target(traced[0] if traced else None, len(block))
+    if shared is not None and host and not (upgrade or ambiguous or traced) and view.target is target:
+        if b"x-forwarded-for" not in fields:
+            shared.to_target = ((attributes, view.port), lines)
+    lines += (
+        forwarded.lines(view.header_values(b"x-forwarded-for")) if b"x-forwarded-for" in fields else forwarded.constant
+    )
     return (
         b"%s %s HTTP/1.1\r\n%sX-Amzn-Trace-Id: %s\r\n\r\n" % (view.method, target, lines, trace_id),
         trace_id,

@@ -20,10 +20,8 @@ from proxy.http1.body import BadBodyError, Body, SizedBody, body_of
 from proxy.http1.desync import lf_head_end
 from proxy.http1.head import (
     MAX_LINE_BYTES,
-    MAX_REMEMBERED_BYTES,
     MAX_REQUEST_HEAD_BYTES,
     UNTIL_CLOSE,
-    RememberedHead,
     RequestHead,
     cannot_become_request,
     is_plainly_framed,
@@ -70,7 +68,6 @@ class ListenerProtocol(asyncio.Protocol):
         "_paused_reading",
         "_port",
         "_reading",
-        "_remembered",
         "_requests",
         "_scheme",
         "_transport",
@@ -102,7 +99,6 @@ class ListenerProtocol(asyncio.Protocol):
         self._keep_alive = True
         self._closing = False
         self._reading = False
-        self._remembered: RememberedHead | None = None
         self._discarding = False
         self._frames_chunks = False
         self._paused_reading = False
@@ -227,33 +223,35 @@ class ListenerProtocol(asyncio.Protocol):
             else:
                 return data, True
         raw = data[:end] if end < len(data) else data
-        upgrade = False
         mitigated: Mitigated | None = None
-        remembered = self._remembered
-        head = remembered.again(raw) if remembered is not None else None
-        if head is not None and remembered is not None:
-            length = remembered.length
-        else:
+        try:
+            head = parse_request_head(raw)
+            length = request_body_length(head)
+            fields = head.fields
+            is_plain = (b"content-length" not in fields and b"transfer-encoding" not in fields) or is_plainly_framed(
+                head
+            )
+        except ClientError:
+            is_plain = False
+        if not is_plain:
+            end = lf_head_end(data) or end
+            raw = data[:end]
             try:
-                head = parse_request_head(raw)
-                length = request_body_length(head)
-                is_plain = (
-                    b"content-length" not in head.fields and b"transfer-encoding" not in head.fields
-                ) or is_plainly_framed(head)
-            except ClientError:
-                is_plain = False
-            if not is_plain or head is None:
-                end = lf_head_end(data) or end
-                raw = data[:end]
-                try:
-                    mitigated = mitigate(raw, self._gate.attributes)
-                except ClientError as error:
-                    self._refuse(error, raw)
-                    return b"", False
-                head, length = mitigated.head, mitigated.length
-            upgrade = self._read_head(head, length, mitigated)
+                mitigated = mitigate(raw, self._gate.attributes)
+            except ClientError as error:
+                self._refuse(error, raw)
+                return b"", False
+            head, length, fields = mitigated.head, mitigated.length, mitigated.head.fields
         self._requests += 1
-        view = RequestView(head.method, head.target, head.headers, head.fields, self.peer, self._scheme, self._port)
+        self._minor = head.minor
+        self.takes_chunks = head.minor == 1
+        upgrade = False
+        if head.minor == 0 or b"connection" in fields:
+            upgrade = self._read_connection_header(head)
+        if mitigated is not None and mitigated.closes:
+            self._keep_alive = False
+        view = RequestView(head.method, head.target, head.headers, fields, self.peer, self._scheme, self._port)
+        view.lines = head.lines
         exchange = self._gate.exchange(
             self,
             self._port,
@@ -273,24 +271,6 @@ class ListenerProtocol(asyncio.Protocol):
             exchange.run(b"", True)
             return data[end:], False
         return self._begin_body(exchange, head, length, data[end:]), False
-
-    def _read_head(self, head: RequestHead, length: int, mitigated: Mitigated | None) -> bool:
-        """Take note of what holds for the whole connection; return whether this is a WebSocket handshake.
-
-        A head after which the connection goes on as before is remembered: of one that is like it nothing of this needs
-        to be found out again.
-        """
-        fields = head.fields
-        self._minor = head.minor
-        self.takes_chunks = head.minor == 1
-        upgrade = False
-        if head.minor == 0 or b"connection" in fields:
-            upgrade = self._read_connection_header(head)
-        if mitigated is not None and mitigated.closes:
-            self._keep_alive = False
-        plain = mitigated is None and self._keep_alive and not upgrade and len(head.block) <= MAX_REMEMBERED_BYTES
-        self._remembered = RememberedHead(head, length) if plain else None
-        return upgrade
 
     def _begin_body(self, exchange: Exchange, head: RequestHead, length: int, rest: bytes) -> bytes:
         body = body_of(length)
