@@ -165,7 +165,7 @@ class Gateway:
     def answer_block(
         self, headers: tuple[tuple[bytes, bytes], ...], length: int | None, listener: Listener | None
     ) -> bytes:
-        """Header lines of an answer of the gateway's own (alb.md 8, wire form); a 204 has no `length` (RFC 9110 8.6)."""
+        """Header lines of an answer of the gateway's own (alb.md 8); a 204 has no `length` (RFC 9110 8.6)."""
         lines = b"".join([b"%s: %s\r\n" % header for header in headers])
         if length is not None:
             lines += b"Content-Length: %d\r\n" % length

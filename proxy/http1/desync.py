@@ -259,7 +259,7 @@ class _Headers:
             self.length_lines += 1
         elif lower == b"transfer-encoding":
             self.codings.append(value)
-        elif not is_valid_name(name) and _letters(lower) in _FRAMING_LETTERS:
+        elif _letters(lower) in _FRAMING_LETTERS:
             found.add("SuspiciousHeader")
         if _UNPRINTABLE.search(value) is not None:
             found.add("NonCompliantHeader")
@@ -281,7 +281,7 @@ class _Headers:
         lower = text.lower()
         if _TOKEN.fullmatch(text) is not None and lower not in _NEVER_FROM_A_FOLD:
             self.kept.append((text, b""))
-            if not is_valid_name(text) and _letters(lower) in _FRAMING_LETTERS:
+            if _letters(lower) in _FRAMING_LETTERS:
                 self._found.add("SuspiciousHeader")
 
 

@@ -168,7 +168,7 @@ def cannot_become_request(data: bytes) -> bool:
     So it is with a first byte that no method has (TLS, binary protocols), and when some lines end with CR LF and some
     with LF alone.
     """
-    if _FIRST_BYTE.match(data) is None:
+    if data and _FIRST_BYTE.match(data) is None:
         return True
     line_end = data.find(b"\n")
     if line_end < 0:

@@ -85,13 +85,15 @@ def mitigate(raw: bytes, attributes: LoadBalancerAttributes) -> Mitigated:
         raise
     is_ambiguous = found.severity is Severity.AMBIGUOUS
     has_other_coding = head.fields.get(b"transfer-encoding", b"chunked").lower() != b"chunked"
+    # Whether LF alone ends a line, and so a head, is a matter of opinion.
+    ends_with_lf = found.reason == "NonCrLfLineTermination"
     return Mitigated(
         head=head,
         length=length,
         severity=found.severity,
         reason=found.reason,
-        plain_framing=is_ambiguous or has_other_coding,
-        closes=_closes(is_ambiguous, attributes) or has_other_coding or found.reason == "NonCrLfLineTermination",
+        plain_framing=is_ambiguous or has_other_coding or ends_with_lf,
+        closes=_closes(is_ambiguous, attributes) or has_other_coding or ends_with_lf,
         forwarded_names=forwarded_names,
         dropped_names=dropped_names,
     )

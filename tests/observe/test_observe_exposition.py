@@ -44,6 +44,8 @@ CONTRACT = {
     "strangler_target_group_fail_open": ("gauge", {"target_group"}),
     "strangler_unhealthy_routing_requests_total": ("counter", {"target_group"}),
     "strangler_connection_log_dropped_total": ("counter", set()),
+    "strangler_desync_noncompliant_requests_total": ("counter", {"listener", "classification", "reason"}),
+    "strangler_invalid_header_requests_total": ("counter", {"listener", "result"}),
     "strangler_build_info": ("gauge", {"version", "python"}),
 }
 
@@ -60,6 +62,8 @@ def snapshot() -> Snapshot:
     metrics = Metrics()
     metrics.serving([("web", "users"), ("web", "default")])
     metrics.target_connection("users", "success")
+    metrics.noncompliant("web", "Acceptable", "SpaceInUri")
+    metrics.invalid_header("web", "dropped")
     fixed = forwarded(rule="closed", target_group="", target_id="", target_status=0, head_at=0.0, status=403)
     for record in (forwarded(), refused(), forwarded(reason="Target.ConnectionClosed"), fixed):
         metrics.series(record.listener, record.rule, record.target_group).record(record)

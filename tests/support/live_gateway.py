@@ -16,6 +16,7 @@ from proxy.config.model import (
     Config,
     ForwardConfig,
     HealthCheckConfig,
+    ListenerAttributes,
     ListenerConfig,
     LoadBalancerAttributes,
     RuleConfig,
@@ -25,6 +26,7 @@ from proxy.config.model import (
 from proxy.gateway import Gateway
 from proxy.listen.asgi import AsgiDoor
 from proxy.listen.protocol import ListenerProtocol
+from proxy.observe.live import ReloadState
 from proxy.observe.metrics import Metrics
 from proxy.observe.record import RequestRecord
 from proxy.runtime import build
@@ -59,6 +61,7 @@ class LiveGateway:
         *ports: int,
         rules: tuple[RuleConfig, ...] = (),
         attributes: LoadBalancerAttributes = DEFAULT_ATTRIBUTES,
+        listener_attributes: ListenerAttributes = ListenerAttributes(),  # noqa: B008 - frozen
         door: Door = "listener",
         loop: Literal["uvloop", "asyncio"] = "uvloop",
         draw: Callable[[], float] = lambda: 0.0,
@@ -78,7 +81,11 @@ class LiveGateway:
             tuple(TargetConfig("http", "127.0.0.1", port) for port in ports),
             HealthCheckConfig(enabled=False),
         )
-        config = Config((ListenerConfig("web", self.port, default, rules),), {"targets": group}, attributes)
+        config = Config(
+            (ListenerConfig("web", self.port, default, rules, attributes=listener_attributes),),
+            {"targets": group},
+            attributes,
+        )
         metrics = Metrics()
         self.gateway = Gateway(
             build(config, metrics),
@@ -134,6 +141,10 @@ class LiveGateway:
         wait_until(lambda: len(self.records.all) >= count and not self.in_flight, self._state)
         assert len(self.records.all) == count, self._state()
         return self.records.all[-1]
+
+    def metric(self, family: str) -> list[Any]:
+        """The samples of a counter or gauge."""
+        return self.gateway.metrics_snapshot(ReloadState(True, 0.0, {}))["values"].get(family, [])
 
     @property
     def in_flight(self) -> int:
