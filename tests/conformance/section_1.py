@@ -38,7 +38,7 @@ ROWS: list[Row] = [
     Checked("priority 0 is too low", "1.2", "{priority: 0, conditions: [{path-pattern: /a}], forward: targets}", "out-of-range"),
     Checked(
         "a rule has five condition values at most", "1.4",
-        f"{{priority: 1, conditions: [{{path-pattern: [{SIX}]}}], forward: targets}}", "too-many-values",
+        f"{{priority: 1, conditions: [{{path-pattern: [{SIX}]}}], forward: targets}}", "too-many-condition-values",
     ),
     Checked(
         "a rule has six wildcards at most", "1.4",
@@ -47,5 +47,5 @@ ROWS: list[Row] = [
     Checked(
         "six wildcards are accepted", "1.4", "{priority: 1, conditions: [{path-pattern: '/*/*/*/*/*/*'}], forward: targets}"
     ),
-    Checked("a rule needs a condition", "1.2", "{priority: 1, conditions: [], forward: targets}", "empty-value"),
+    Checked("a rule needs a condition", "1.2", "{priority: 1, conditions: [], forward: targets}", "empty-list"),
 ]  # fmt: skip

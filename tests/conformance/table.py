@@ -1,5 +1,7 @@
 """All rows, and the page made of them."""
 
+# ruff: noqa: E501 - the page has its own width
+
 from __future__ import annotations
 
 from pathlib import Path
