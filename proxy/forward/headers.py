@@ -177,12 +177,11 @@ def request_head_to_target(
         lines = _rewritten(view, host or fallback_host, attributes, upgrade, chunked, ambiguous)
     traced = view.header_values(b"x-amzn-trace-id")
     trace_id = trace_id_to_target(traced[0] if traced else None, len(block))
-    if shared is not None and host and not (upgrade or ambiguous or traced) and view.target is target:
-        if b"x-forwarded-for" not in fields:
-            shared.to_target = ((attributes, view.port), lines)
-    lines += (
-        forwarded.lines(view.header_values(b"x-forwarded-for")) if b"x-forwarded-for" in fields else forwarded.constant
-    )
+    received = view.header_values(b"x-forwarded-for")
+    is_plain = host and view.target is target and not (upgrade or ambiguous or traced or received)
+    if shared is not None and is_plain:
+        shared.to_target = ((attributes, view.port), lines)
+    lines += forwarded.lines(received) if received else forwarded.constant
     return (
         b"%s %s HTTP/1.1\r\n%sX-Amzn-Trace-Id: %s\r\n\r\n" % (view.method, target, lines, trace_id),
         trace_id,

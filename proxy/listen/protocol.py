@@ -219,19 +219,19 @@ class ListenerProtocol(asyncio.Protocol):
         raw = data[:end] if end < len(data) else data
         try:
             head = parse_request_head(raw)
-            length = request_body_length(head)
+            fields = head.fields
+            length, ambiguous = 0, False
+            if b"content-length" in fields or b"transfer-encoding" in fields:
+                length, ambiguous = request_body_length(head), is_ambiguous(head)
         except ClientError as error:
             self._refuse(error, raw)
             return b"", False
-        fields = head.fields
         self._requests += 1
         self._minor = head.minor
         self.takes_chunks = head.minor == 1
-        upgrade = ambiguous = False
-        if length != 0 or b"content-length" in fields or b"transfer-encoding" in fields:
-            ambiguous = is_ambiguous(head)
-            if ambiguous:
-                self._keep_alive = False
+        if ambiguous:
+            self._keep_alive = False
+        upgrade = False
         if head.minor == 0 or b"connection" in fields:
             upgrade = self._read_connection_header(head)
         view = RequestView(head.method, head.target, head.headers, fields, self.peer, self._scheme, self._port)
@@ -398,8 +398,9 @@ class ListenerProtocol(asyncio.Protocol):
             self._closing = True
             self._transport.close()
             return
-        self.resume()
-        if not self._reading:
+        if self._paused_reading:
+            self.resume()
+        if self._buffer and not self._reading:
             self._read_on()
 
     def _read_on(self) -> None:
