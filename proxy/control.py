@@ -6,11 +6,12 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from proxy.config.certificates import TableFiles
 from proxy.config.load import MAX_BYTES, load_with_warnings
 from proxy.config.model import Config
 from proxy.config.problem import ConfigError, Place, Problem
@@ -98,6 +99,7 @@ class Control:
 
     Attributes:
         followers: What goes along with each new table.
+        companions: The files that the table read last names, whether it was good or not.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class Control:
         self._reloading = asyncio.Lock()
         self._staged: Runtime | None = None
         self.followers: Followers = NoFollowers()
+        self.companions = tuple(files_named_by(config))
         self.metrics = Metrics()
         self.gateway = Gateway(
             build(config, self.metrics), self.metrics, access_log=access_log, connection_log=connection_log
@@ -154,7 +157,7 @@ class Control:
         async with self._reloading:
             try:
                 content = await asyncio.to_thread(read_table, self.path)
-                config, warnings = load_with_warnings(content, self._environment, str(self.path))
+                config, warnings = await asyncio.to_thread(self._load, content)
             except OSError as error:
                 problem = Problem("error", "unreadable", Place(1, 1, ""), f"cannot read {self.path}: {error}")
                 return self._refused([problem])
@@ -171,10 +174,17 @@ class Control:
     async def stage(self, content: bytes) -> list[Problem]:
         """Make everything ready for the table in `content`; return why not, if not. Nothing is in force yet."""
         try:
-            config, _ = load_with_warnings(content, self._environment, str(self.path))
+            config, _ = await asyncio.to_thread(self._load, content)
         except ConfigError as error:
             return error.problems
         return await self._stage(config, content)
+
+    def _load(self, content: bytes) -> tuple[Config, list[Problem]]:
+        files = TableFiles(self.path.parent)
+        try:
+            return load_with_warnings(content, self._environment, str(self.path), files)
+        finally:
+            self.companions = tuple(files.asked)
 
     async def _stage(self, config: Config, content: bytes) -> list[Problem]:
         try:
@@ -241,6 +251,16 @@ class Control:
     ) -> dict[str, Any]:
         """What `strangler explain --json` prints for this request; sends nothing."""
         return explain_request(self.runtime.config, listener, self.runtime, method, target, headers, source_ip)
+
+
+def files_named_by(config: Config) -> Iterator[Path]:
+    """The certificate files of a table whose files have been read."""
+    for listener in config.listeners:
+        for certificate in listener.certificates:
+            yield Path(certificate.certificate_file)
+            yield Path(certificate.private_key_file)
+        if listener.mutual_authentication.trust_store_file:
+            yield Path(listener.mutual_authentication.trust_store_file)
 
 
 def read_table(path: Path) -> bytes:

@@ -7,7 +7,8 @@ import json
 import os
 from typing import Any
 
-from proxy.cli.files import read_table
+from proxy.cli.files import files_beside, read_table
+from proxy.cli.ports import tls_problems
 from proxy.cli.problems import render, summary
 from proxy.cli.terminal import Paint
 from proxy.config.load import load_with_warnings
@@ -22,8 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     content = read_table(args.file)
     try:
-        _, problems = load_with_warnings(content, os.environ, args.file)
-        ok = True
+        config, problems = load_with_warnings(content, os.environ, args.file, files_beside(args.file))
+        problems += tls_problems(config)
+        ok = not any(problem.severity == "error" for problem in problems)
     except ConfigError as error:
         problems, ok = error.problems, False
     if args.json:
