@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import resource
 import signal
 import socket
@@ -111,12 +112,23 @@ def tail(log: Path, lines: int = 3) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback address that nothing listens on at this moment."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Return ports that nothing is bound to at this moment.
+
+    They lie below the range that the system takes the ports of outgoing connections from: a port of that range
+    may be taken by a connection between this look and the start of the server it is meant for.
+    """
+    lowest_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    candidates = range(10_000, lowest_outgoing)
+    found: list[int] = []
+    for port in random.sample(candidates, len(candidates)):
+        if len(found) == count:
+            break
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            found.append(port)
+    if len(found) < count:
+        raise BenchError(f"no {count} free ports between 10000 and {lowest_outgoing}")
+    return found
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 20.0) -> None:

@@ -7,28 +7,34 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from proxy import stickiness
 from proxy.config.certificates import TableFiles
+from proxy.config.cookie_key import KEY, KEY_FILE, cookie_key
 from proxy.config.load import MAX_BYTES, load_with_warnings
 from proxy.config.model import Config
-from proxy.config.problem import ConfigError, Place, Problem
-from proxy.forward.headers import host_to_target
+from proxy.config.problem import ConfigError, Place, Problem, in_order
+from proxy.explanation import explain_question
 from proxy.gateway import Gateway
+from proxy.http1.sealed import Sealer
 from proxy.observe.access_log import AccessLog
 from proxy.observe.connection_log import ConnectionLog
 from proxy.observe.live import ReloadState
 from proxy.observe.metrics import Metrics
 from proxy.observe.snapshot import Snapshot, merge
-from proxy.rules.explain import explain
-from proxy.rules.request import RequestView
+from proxy.rules.coverage import analyse
+from proxy.rules.question import Question
 from proxy.runtime import Runtime, build
 from proxy.targets.checker import HealthChecker
 from proxy.targets.keeper import TargetKeeper
 from proxy.targets.probe_http import probe_http
 from proxy.targets.resolve import Resolver
+
+MOST_LOGGED = 20
+"""Warnings of one table that go into the log."""
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +99,9 @@ class Control:
     Args:
         path: The table's file, read again at each reload.
         config: What it said at the start.
+        content: The bytes that `config` was read from, so that a change since then is seen.
         problems: Warnings of that first load.
-        environment: For `${NAME}` in the table.
+        environment: For `${NAME}` in the table, and for the key of stickiness cookies.
         keeps_targets: Whether names are resolved and targets checked here; a worker is told by its supervisor.
 
     Attributes:
@@ -107,6 +114,7 @@ class Control:
         path: Path,
         config: Config,
         *,
+        content: bytes | None = None,
         problems: Sequence[Problem] = (),
         access_log: AccessLog | None = None,
         connection_log: ConnectionLog | None = None,
@@ -115,6 +123,7 @@ class Control:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
+        self.content = content
         self._environment = environment
         self._clock = clock
         self._counts = {"success": 1, "failure": 0}
@@ -123,9 +132,16 @@ class Control:
         self.followers: Followers = NoFollowers()
         self.companions = tuple(files_named_by(config))
         self.metrics = Metrics()
+        key = cookie_key(environment)
+        self._notes_cookie_key = keeps_targets and not key.lasts
         self.gateway = Gateway(
-            build(config, self.metrics), self.metrics, access_log=access_log, connection_log=connection_log
+            build(config, self.metrics),
+            self.metrics,
+            access_log=access_log,
+            connection_log=connection_log,
+            sealer=Sealer(key.secret),
         )
+        self._note_cookie_key(config)
         self.reload_state = ReloadState(True, clock(), dict(self._counts), tuple(problems))
         self._keeper = TargetKeeper(HealthChecker(probe_http), Resolver()) if keeps_targets else None
 
@@ -164,12 +180,12 @@ class Control:
             except ConfigError as error:
                 return self._refused(error.problems)
             if config == self.runtime.config:
-                return self._accepted(warnings, changed=False)
+                return await self._accepted(config, warnings, changed=False)
             problems = await self._stage(config, content)
             if problems:
                 return self._refused(problems)
             await self.commit()
-            return self._accepted(warnings, changed=True)
+            return await self._accepted(config, warnings, changed=True)
 
     async def stage(self, content: bytes) -> list[Problem]:
         """Make everything ready for the table in `content`; return why not, if not. Nothing is in force yet."""
@@ -206,6 +222,7 @@ class Control:
         if runtime is None:
             return
         self.gateway.replace(runtime)
+        self._note_cookie_key(runtime.config)
         if self._keeper is not None:
             self._keeper.replace(runtime.groups.values())
         await self.followers.commit()
@@ -215,11 +232,20 @@ class Control:
         self._staged = None
         await self.followers.abandon()
 
-    def _accepted(self, warnings: Sequence[Problem], *, changed: bool) -> ReloadResult:
+    def _note_cookie_key(self, config: Config) -> None:
+        """Say once that cookies of stickiness will not outlive this run, when there are any."""
+        if self._notes_cookie_key and stickiness.is_used(config):
+            self._notes_cookie_key = False
+            logger.info("clients lose their stickiness with the next start: set %s or %s to keep it", KEY, KEY_FILE)
+
+    async def _accepted(self, config: Config, warnings: Sequence[Problem], *, changed: bool) -> ReloadResult:
+        """Note a good table; its rules are analysed now that it is in force, and beside the requests."""
         self._note(True, warnings)
         logger.info("%s: %s", self.path, "new table in force" if changed else "nothing changed")
-        for problem in warnings:
-            logger.warning("%s:%s", self.path, problem)
+        analysis = await asyncio.to_thread(analyse, config, self._environment)
+        warnings = in_order([*warnings, *analysis.problems])
+        self.reload_state = replace(self.reload_state, problems=tuple(warnings))
+        log_warnings(self.path, warnings)
         return ReloadResult(True, changed, tuple(warnings))
 
     def _refused(self, problems: Sequence[Problem]) -> ReloadResult:
@@ -246,11 +272,10 @@ class Control:
         own = self.gateway.metrics_snapshot(self.reload_state)
         return merge([own, *others]) if others else own
 
-    def explain(
-        self, listener: str, method: str, target: str, headers: Sequence[tuple[str, str]], source_ip: str
-    ) -> dict[str, Any]:
+    def explain(self, question: Question) -> dict[str, Any]:
         """What `strangler explain --json` prints for this request; sends nothing."""
-        return explain_request(self.runtime.config, listener, self.runtime, method, target, headers, source_ip)
+        runtime = self.runtime
+        return explain_question(runtime.config, runtime.listeners[question.listener.name].table, question)
 
 
 def files_named_by(config: Config) -> Iterator[Path]:
@@ -269,18 +294,9 @@ def read_table(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def explain_request(
-    config: Config,
-    name: str,
-    runtime: Runtime,
-    method: str,
-    target: str,
-    headers: Sequence[tuple[str, str]],
-    source_ip: str,
-) -> dict[str, Any]:
-    """Explain a request to the listener of this name."""
-    listener = runtime.listeners[name]
-    scheme: Literal["http", "https"] = "https" if listener.config.protocol == "HTTPS" else "http"
-    view = RequestView.of(method, target, list(headers), peer=source_ip, scheme=scheme, port=listener.config.port)
-    forwarded_host = host_to_target(view, config.attributes)
-    return explain(listener.config, listener.table, view, forwarded_host=forwarded_host)
+def log_warnings(path: Path, warnings: Sequence[Problem]) -> None:
+    """Log what is doubtful about a table, not more of it than a person reads."""
+    for problem in warnings[:MOST_LOGGED]:
+        logger.warning("%s:%s", path, problem)
+    if len(warnings) > MOST_LOGGED:
+        logger.warning("%s: and %d warnings more: see strangler check", path, len(warnings) - MOST_LOGGED)

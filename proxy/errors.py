@@ -10,6 +10,7 @@
     |   +-- TooManyForwardedError  463  more than 30 addresses in X-Forwarded-For
     |   +-- TransferEncodingError  501  a transfer coding other than chunked or identity
     |   +-- HttpVersionError       505  a version that is not HTTP/1.x
+    +-- TransformError         500  a transform of the rule gives what no request can have
     +-- RedirectTooLongError   507  a Location over 8 K
     +-- NoTargetError          503  the target group has no target to ask
     +-- TargetError            502  the target failed before its response began
@@ -92,6 +93,12 @@ class HttpVersionError(ClientError):
 
     status = 505
     reason = "Client.HttpVersion"
+
+
+class TransformError(GatewayError):
+    """A transform matched, and what it gives cannot stand in a request (alb.md 4.2, 8)."""
+
+    reason = "Transform.Failed"
 
 
 class RedirectTooLongError(GatewayError):

@@ -19,8 +19,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from proxy.config.model import LoadBalancerAttributes
 from proxy.errors import (
     BadRequestError,
     ClientClosedError,
@@ -36,14 +38,17 @@ from proxy.forward.connection import TargetConnection
 from proxy.forward.headers import ForwardedLines, request_head_to_target, response_block_to_client
 from proxy.forward.pool import Pool
 from proxy.http1.body import ChunkedBody, decode_chunked
-from proxy.http1.head import CHUNKED, ResponseHead
+from proxy.http1.head import CHUNKED, ResponseHead, join_fields
 from proxy.http1.pages import REASONS
 from proxy.listen.client import Client
 from proxy.observe.metrics import ConnectResult, RouteSeries
 from proxy.observe.record import RequestRecord
-from proxy.rules.actions import Reply
+from proxy.rules.actions import Decision, Forward, Reply
 from proxy.rules.request import RequestView
+from proxy.rules.table import CompiledRule
+from proxy.rules.transforms import rewritten_host, rewritten_target, transformed
 from proxy.runtime import Listener, Runtime
+from proxy.stickiness import StickyRequest
 from proxy.targets.group import TargetGroup
 from proxy.targets.target import Target
 from proxy.tls import TlsSession
@@ -83,6 +88,7 @@ class RequestExchange(RequestRecord):
         "_runtime",
         "_series",
         "_started",
+        "_sticky",
         "_target",
         "_task",
         "_tunnel_ends",
@@ -141,6 +147,7 @@ class RequestExchange(RequestRecord):
         self._series: RouteSeries | None = None
         self._group: TargetGroup | None = None
         self._target: Target | None = None
+        self._sticky: StickyRequest | None = None
         self._connection: TargetConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._outgoing: list[bytes] = []
@@ -175,11 +182,20 @@ class RequestExchange(RequestRecord):
             rule = listener.table.evaluate(view)
             self.rule = rule.name
             self.priority = rule.priority
+            attributes = listener.attributes
+            if rule.transforms:
+                self._series = listener.series(rule, "")
+                view, attributes = self._transform(rule)
             route = rule.route
             if route is None:
                 self.action = rule.action.name
                 self._series = listener.series(rule, "")
-                decision = rule.action.decide(view, self._gateway.draw)
+                action = rule.action
+                decision: Decision
+                if isinstance(action, Forward) and action.stickiness is not None:
+                    decision = self._sticky_request().route(action, self._gateway.draw)
+                else:
+                    decision = action.decide(view, self._gateway.draw)
                 if isinstance(decision, Reply):
                     self.redirect_url = decision.location
                     self._answer(decision.status, decision.headers, decision.body)
@@ -188,12 +204,12 @@ class RequestExchange(RequestRecord):
             name = route.target_group
             self.target_group = name
             self._series = listener.series(rule, name)
-            self._group = self._runtime.groups[name]
+            group = self._group = self._runtime.groups[name]
             client = self._client
             forwarded = client.memo
-            if type(forwarded) is not ForwardedLines or forwarded.attributes is not listener.attributes:
+            if type(forwarded) is not ForwardedLines or forwarded.attributes is not attributes:
                 forwarded = client.memo = ForwardedLines(
-                    client.peer, client.client_port, view.scheme, view.port, listener.attributes, client.tls
+                    client.peer, client.client_port, view.scheme, view.port, attributes, client.tls
                 )
             head, self.trace_id = request_head_to_target(
                 view,
@@ -204,12 +220,36 @@ class RequestExchange(RequestRecord):
                 ambiguous=self._ambiguous,
                 fallback_host=client.local_host,
             )
-            self._send(self._group.pick(), head + body if body else head)
+            target = group.pick() if group.stickiness is None else self._sticky_request().pick(group)
+            self._send(target, head + body if body else head)
         except GatewayError as error:
             self._fail(error)
         now = time.perf_counter()
         if not self.ended_at:
             self.overhead += now - self.received_at
+
+    def _sticky_request(self) -> StickyRequest:
+        if self._sticky is None:
+            self._sticky = StickyRequest(self.view, self._gateway.sealer, time.time())
+        return self._sticky
+
+    def _transform(self, rule: CompiledRule) -> tuple[RequestView, LoadBalancerAttributes]:
+        """The request as the rule's transforms leave it, and the attributes under which it goes to a target.
+
+        `view` stays what the rules saw. A rewritten Host goes as it stands, as a preserved one does (alb.md 6.3).
+        """
+        before = self.view
+        view = transformed(before, rule.transforms)
+        attributes = self._listener.attributes
+        target = rewritten_target(before, view)
+        if target is not None:
+            self.transformed_uri = target
+        host = rewritten_host(before, view)
+        if host is not None:
+            self.transformed_host = host
+            self._block = join_fields(view.headers)
+            attributes = replace(attributes, preserve_host_header=True)
+        return view, attributes
 
     def request_continued(self, body: bytes, complete: bool) -> None:
         self.request_bytes += len(body)
@@ -233,8 +273,10 @@ class RequestExchange(RequestRecord):
         if self._started:
             self._cut(ClientClosedError.reason if self._client_is_slow else TargetTimeoutError.reason)
         elif is_connecting:
+            self._blame_target()
             self._fail(TargetConnectTimeout("no connection within the idle timeout", sent=False))
         elif request_complete or self._paused:
+            self._blame_target()
             self._fail(TargetTimeoutError("no response within the idle timeout", sent=True))
         else:
             self._fail(RequestTimeoutError("the request did not complete within the idle timeout"))
@@ -353,12 +395,26 @@ class RequestExchange(RequestRecord):
         if complete:
             self._release(now)
         block = response_block_to_client(head, decoded=decoded)
+        if status >= 500:
+            self._blame_target()
+        if self._sticky is not None:
+            block += self._cookies(head)
         client.active_at = now
         self.response_bytes += client.start(status, head.reason, block, length, body, complete)
         ended = time.perf_counter()
         self.overhead += ended - now
         if complete:
             self._finish(ended)
+
+    def _cookies(self, head: ResponseHead) -> bytes:
+        assert self._sticky is not None
+        assert self._target is not None
+        return self._sticky.set_cookie_lines(self._target, head.headers, time.time())
+
+    def _blame_target(self) -> None:
+        """Count a failure of the target, which anomaly detection compares (alb.md 5.2)."""
+        if self._target is not None:
+            self._target.failures += 1
 
     def response_continued(self, body: bytes, complete: bool, now: float) -> None:
         client = self._client
@@ -379,6 +435,7 @@ class RequestExchange(RequestRecord):
 
     def response_failed(self, error: TargetError) -> None:
         """Repeat the request where that is safe, else answer for the target."""
+        self._blame_target()
         connection = self._connection
         self._connection = None
         if self._started:
@@ -426,8 +483,9 @@ class RequestExchange(RequestRecord):
         self.tunnel = True
         self.head_at = now
         self.status = self.target_status = 101
-        block = b"%sConnection: Upgrade\r\nUpgrade: %s\r\n" % (
+        block = b"%s%sConnection: Upgrade\r\nUpgrade: %s\r\n" % (
             response_block_to_client(head),
+            self._cookies(head) if self._sticky is not None else b"",
             head.fields.get(b"upgrade", b"websocket"),
         )
         self._client.active_at = now

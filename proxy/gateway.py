@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Final
 
@@ -15,6 +15,7 @@ from proxy.errors import ClientError, GatewayError
 from proxy.exchange import PAGE_HEADERS, RequestExchange
 from proxy.forward.pool import Pool
 from proxy.http1.pages import REASONS, page
+from proxy.http1.sealed import Sealer
 from proxy.listen.client import Client, Timed
 from proxy.observe.access_log import AccessLog
 from proxy.observe.connection_log import Connection, ConnectionLog
@@ -24,7 +25,9 @@ from proxy.observe.record import RefusedRequest, RequestRecord
 from proxy.observe.snapshot import Snapshot
 from proxy.rules.request import RequestView
 from proxy.runtime import Runtime, carry_over, serving_rules, weights
+from proxy.targets.group import TargetGroup
 from proxy.targets.health import ROUTABLE_STATES
+from proxy.targets.target import HealthState
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ class Gateway:
         runtime: The first table.
         access_log: Where each record goes besides the metrics, if anywhere.
         connection_log: Where each client connection goes when it closes, if anywhere.
+        sealer: Seals the cookies of stickiness; by default with a key of its own.
         draw: A number in [0, 1) for weighted choices.
     """
 
@@ -52,12 +56,14 @@ class Gateway:
         *,
         access_log: AccessLog | None = None,
         connection_log: ConnectionLog | None = None,
+        sealer: Sealer | None = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.runtime = runtime
         self.metrics = metrics
         self.access_log = access_log
         self.connection_log = connection_log
+        self.sealer = sealer or Sealer(os.urandom(32))
         self.draw = draw
         self._clients: set[Timed] = set()
         self._clients_ever = 0
@@ -194,9 +200,12 @@ class Gateway:
         for client in list(self._clients):
             client.check_time(now, idle_timeout, keep_alive)
         for group in self.runtime.groups.values():
+            group.tend()
             for target in group.targets:
                 if isinstance(target.pool, Pool):
                     target.pool.close_idle(now - TARGET_IDLE_SECONDS)
+                    if target.state is HealthState.DRAINING:
+                        target.pool.give_up_connecting()
         self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._keep_time)
 
     # What is seen of it
@@ -218,15 +227,25 @@ class Gateway:
                 name: sum(target.pool.count for target in group.targets if isinstance(target.pool, Pool))
                 for name, group in groups.items()
             },
-            target_states=Counter(
-                (name, str(target.state)) for name, group in groups.items() for target in group.targets
-            ),
+            target_states=_target_states(groups),
             fail_open={name: group.fail_open for name, group in groups.items()},
+            unhealthy_routing_requests={name: group.unhealthy_routing_requests for name, group in groups.items()},
         )
 
     def metrics_snapshot(self, reload: ReloadState) -> Snapshot:
         """Every metric of this process as plain data."""
         return self.metrics.snapshot(self.live_state(reload))
+
+
+def _target_states(groups: Mapping[str, TargetGroup]) -> dict[tuple[str, str], int]:
+    """Targets by group and state; a group without a healthy or without an unhealthy one says so with a 0."""
+    counts: dict[tuple[str, str], int] = {}
+    for name, group in groups.items():
+        counts[name, HealthState.HEALTHY.value] = counts[name, HealthState.UNHEALTHY.value] = 0
+        for target in group.targets:
+            key = (name, target.state.value)
+            counts[key] = counts.get(key, 0) + 1
+    return counts
 
 
 def _first_and_last_word(head: bytes) -> tuple[bytes, bytes]:

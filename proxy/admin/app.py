@@ -17,11 +17,11 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from proxy import __version__
 from proxy.admin import models, views
 from proxy.admin.control import GatewayControl
-from proxy.admin.explain import read_question
 from proxy.admin.readiness import reasons_against
 from proxy.admin.security import AdminPolicy, Guard
 from proxy.errors import GatewayError
 from proxy.observe.exposition import render
+from proxy.rules.question import QuestionError, read_question
 
 STATIC_FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -149,11 +149,19 @@ def _add_explain(app: FastAPI, gateway: GatewayControl) -> None:
         if runtime is None:
             raise HTTPException(503, "no table has been loaded")
         try:
-            asked = read_question(question, runtime)
-        except ValueError as error:
-            raise HTTPException(422, str(error)) from None
+            asked = read_question(
+                [listener.config for listener in runtime.listeners.values()],
+                method=question.method,
+                url=question.url,
+                target=question.target,
+                headers=question.header,
+                source_ip=question.source_ip,
+                listener=question.listener,
+            )
+        except QuestionError as error:
+            raise HTTPException(422, f"{error.field}: {error}") from None
         try:
-            document = gateway.explain(asked.listener, asked.method, asked.target, asked.headers, asked.source_ip)
+            document = gateway.explain(asked)
         except GatewayError as error:
             raise HTTPException(422, f"the gateway would answer this request with {error.status}: {error}") from None
         return models.Explanation.model_validate(dict(document))

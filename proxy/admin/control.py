@@ -9,6 +9,7 @@ from proxy.config.model import Config, ListenerConfig
 from proxy.config.problem import Problem
 from proxy.observe.live import ReloadState
 from proxy.observe.snapshot import Snapshot
+from proxy.rules.question import Question
 
 
 class ListenerView(Protocol):
@@ -69,20 +70,6 @@ class GatewayControl(Protocol):
         """Read `routes.yaml` again; on a problem the table before keeps serving."""
         ...
 
-    def explain(
-        self,
-        listener: str,
-        method: str,
-        target: str,
-        headers: Sequence[tuple[str, str]],
-        source_ip: str,
-    ) -> Mapping[str, Any]:
-        """Return what `strangler explain --json` prints for this request; sends nothing.
-
-        Args:
-            listener: The name of a listener of `runtime`.
-            target: The raw request target.
-            headers: In order, in latin-1.
-            source_ip: The address that `source-ip` conditions see.
-        """
+    def explain(self, question: Question) -> Mapping[str, Any]:
+        """Return what `strangler explain --json` prints for this request; sends nothing."""
         ...

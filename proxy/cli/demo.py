@@ -181,6 +181,7 @@ class _Demo:
         folder.mkdir(parents=True, exist_ok=True)
         text = (REPOSITORY / "routes.yaml").read_text(encoding="utf-8")
         text = text.replace("port: 8080 ", f"port: {self.args.port} ")
+        text = text.replace("$schema=docs/", f"$schema={REPOSITORY / 'docs'}/")
         for rule, weights in BEFORE.items():
             text = set_weights(text, rule, weights)
         table = folder / "routes.yaml"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from proxy.cli.terminal import Paint, visible
+from proxy.config.api_codes import api_code
 from proxy.config.problem import Problem
 from proxy.config.tree import lines_of
 
@@ -14,7 +15,7 @@ _LONGEST_LINE = 200
 
 
 def render(problems: Iterable[Problem], source: str, text: str, paint: Paint) -> str:
-    """One block a problem: `FILE:LINE:COLUMN: error: message [code]`, the path, the line and a caret."""
+    """One block a problem: `FILE:LINE:COLUMN: error: message [code; API: Code]`, the path, the line and a caret."""
     lines = lines_of(text.removeprefix("\ufeff"))
     return "".join(_block(problem, source, lines, paint) for problem in problems)
 
@@ -36,7 +37,9 @@ def _block(problem: Problem, source: str, lines: list[str], paint: Paint) -> str
     place = problem.place
     severity = paint(problem.severity, "red" if problem.severity == "error" else "yellow")
     where = paint(f"{source}:{place.line}:{place.column}:", "bold")
-    block = f"{where} {severity}: {visible(problem.message)} [{problem.code}]\n"
+    api = api_code(problem)
+    codes = problem.code if api is None else f"{problem.code}; API: {api}"
+    block = f"{where} {severity}: {visible(problem.message)} [{codes}]\n"
     if place.path:
         block += f"    at {visible(place.path)}\n"
     line = lines[place.line - 1] if place.line <= len(lines) else ""

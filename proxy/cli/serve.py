@@ -31,13 +31,15 @@ from proxy.cli.running import (
 )
 from proxy.cli.terminal import Paint
 from proxy.config.certificates import TableFiles
+from proxy.config.cookie_key import KEY, KEY_FILE, CookieKeyError, cookie_key
 from proxy.config.load import load_with_warnings
 from proxy.config.model import Config
-from proxy.config.problem import ConfigError, Problem
-from proxy.control import Control, read_table
+from proxy.config.problem import ConfigError, Problem, in_order
+from proxy.control import Control, log_warnings, read_table
 from proxy.observe.access_log import FORMATS, AccessLog
 from proxy.observe.alb_lines import DEFAULT_ELB_NAME, ELB_NAME
 from proxy.observe.connection_log import ConnectionLog
+from proxy.rules.coverage import analyse
 from proxy.workers.fleet import Fleet, WorkerStartError
 
 MAX_WORKERS = 64
@@ -55,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--admin-allowed-hosts", default="", metavar="NAME,...", help="further names the admin port is called by"
     )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that forward")
+    parser.add_argument(
+        "--cookie-key-file", metavar="FILE", default="", help="key of stickiness cookies; made if it is not there"
+    )
     parser.add_argument("--access-log", metavar="FILE", help="one line a request; - for standard output")
     parser.add_argument("--access-log-format", choices=sorted(FORMATS), default="json", help="of the access log")
     parser.add_argument("--elb-name", metavar="NAME", default=DEFAULT_ELB_NAME, help="the load balancer's in alb lines")
@@ -83,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
     if not ELB_NAME.fullmatch(args.elb_name):
         raise UsageError(f"--elb-name {args.elb_name!r} is not 1 to 32 letters, digits and inner hyphens")
     set_up_log(args.log_level)
+    _share_cookie_key(args)
     path = Path(args.config)
     try:
         content = read_table(path)
@@ -95,8 +101,8 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:
         print(render(error.problems, str(path), content.decode("utf-8", "replace"), Paint(sys.stderr)), file=sys.stderr)
         return 2
-    for problem in warnings:
-        logger.warning("%s:%s", path, problem)
+    warnings = in_order([*warnings, *analyse(config, os.environ).problems])
+    log_warnings(path, warnings)
     try:
         sockets = [bind(args.host, listener.port) for listener in config.listeners]
         admin_socket = bind(args.admin_host, args.admin_port)
@@ -121,6 +127,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _share_cookie_key(args: argparse.Namespace) -> None:
+    """See to it, by the environment, that this process and its workers have the same key for cookies."""
+    if args.cookie_key_file:
+        os.environ[KEY_FILE] = args.cookie_key_file
+    try:
+        key = cookie_key(os.environ)
+    except CookieKeyError as error:
+        raise UsageError(str(error)) from None
+    if args.workers > 1 and not key.lasts:
+        os.environ[KEY] = key.as_variable()
+
+
 async def _serve(
     start: _Start, sockets: list[socket], access_log: AccessLog | None, connection_log: ConnectionLog | None
 ) -> None:
@@ -128,6 +146,7 @@ async def _serve(
     control = Control(
         start.path,
         start.config,
+        content=start.content,
         problems=start.warnings,
         access_log=access_log,
         connection_log=connection_log,
@@ -147,7 +166,7 @@ async def _serve(
 async def _supervise(start: _Start) -> None:
     """Several workers: this process reads the table, checks the targets and serves the admin port."""
     args = start.args
-    control = Control(start.path, start.config, problems=start.warnings)
+    control = Control(start.path, start.config, content=start.content, problems=start.warnings)
     options = {
         "path": str(start.path),
         "host": args.host,

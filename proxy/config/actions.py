@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from proxy.config.authentication import AUTHENTICATION
 from proxy.config.model import ActionConfig, FixedResponseConfig, ForwardConfig
 from proxy.config.problem import Place, Report
-from proxy.config.records import Effect, Either, Field, Fields, MapOf, Record
+from proxy.config.records import Either, Field, Fields, MapOf, Record
 from proxy.config.redirect import REDIRECT
 from proxy.config.shapes import Boolean, Choice, Fault, Integer, Shape, Text
 
@@ -36,7 +37,7 @@ TARGET_GROUP_NAME = Text(
 
 
 def _forward_to_one(name: str, place: Place, report: Report) -> ForwardConfig:
-    return ForwardConfig(((name, 1),), place)
+    return ForwardConfig(((name, 1),), place=place)
 
 
 def _forward_by_weight(weights: dict[str, int], place: Place, report: Report) -> ForwardConfig:
@@ -47,7 +48,7 @@ def _forward_by_weight(weights: dict[str, int], place: Place, report: Report) ->
     elif len(weights) > 1 and not any(weights.values()):
         message = "every weight is 0: no target group can be chosen and each request gets a 503"
         report.warning("all-weights-zero", place, message)
-    return ForwardConfig(tuple(weights.items()), place)
+    return ForwardConfig(tuple(weights.items()), place=place)
 
 
 FORWARD: Field[ForwardConfig] = Field(
@@ -73,19 +74,18 @@ _STICKINESS_SECONDS = Field(
 )
 
 
-def _stickiness(fields: Fields) -> bool:
+def _stickiness(fields: Fields) -> int:
+    """The duration in seconds, 0 for off."""
     enabled = fields.get(_STICKINESS_ENABLED, True)
     if enabled and not fields.has(_STICKINESS_SECONDS):
         fields.report.error("missing-key", fields.place, "duration_seconds is missing: stickiness needs it")
-    return enabled
+    return fields.get(_STICKINESS_SECONDS, 0) if enabled else 0
 
 
-FORWARD_STICKINESS: Field[bool] = Field(
+FORWARD_STICKINESS: Field[int] = Field(
     "stickiness",
     Record("stickiness", (_STICKINESS_ENABLED, _STICKINESS_SECONDS), _stickiness),
     "Target group stickiness of this forward.",
-    effect=Effect.LATER,
-    default=False,
 )
 
 # fixed-response
@@ -145,7 +145,10 @@ def action_of(fields: Fields) -> ActionConfig:
     if len(first) > 1:
         both = " and ".join(field.name for field in first)
         fields.error("several-actions", first[1], f"{both} cannot stand together; give one")
-    return next((value for field in given if (value := fields.find(field))), FixedResponseConfig(503))
+    action: ActionConfig = next((value for field in given if (value := fields.find(field))), FixedResponseConfig(503))
+    if isinstance(action, ForwardConfig):
+        return replace(action, stickiness_seconds=fields.find(FORWARD_STICKINESS) or None)
+    return action
 
 
 DEFAULT_ACTION: Shape[ActionConfig] = Record("the default", ACTION_FIELDS, action_of)

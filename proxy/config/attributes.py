@@ -1,15 +1,14 @@
-"""Attributes of load balancer, listener and target group, verbatim as in the ELBv2 API (alb.md 11)."""
+"""Attributes of load balancer and listener, verbatim as in the ELBv2 API (alb.md 11)."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
-from proxy.config.model import LoadBalancerAttributes, TargetGroupAttributes
+from proxy.config.model import LoadBalancerAttributes
 from proxy.config.records import NO_DEFAULT, Effect, Field, Fields, Record
-from proxy.config.shapes import Boolean, Choice, Fault, Integer, IntegerOrWord, Text, printable
+from proxy.config.shapes import Boolean, Choice, Integer, Text, printable
 
 _TEXT = Text("an attribute value", shortest=0, checks=(printable,))
-_COOKIE_SECONDS = Integer(1, 604_800, "seconds")
 
 
 def _later(name: str, shape: Any, default: Any, about: str) -> Field[Any]:
@@ -163,101 +162,4 @@ LISTENER_ATTRIBUTES: Record[bool] = Record(
         ),
     ),
     lambda fields: True,
-)
-
-# Target group
-
-
-def _slow_start(seconds: int, place: Any, report: Any) -> int | None:
-    if 0 < seconds < 30:
-        report.error("out-of-range", place, f"{seconds} is neither 0 (off) nor 30 to 900 seconds")
-        return None
-    return seconds
-
-
-def _own_cookie(text: str) -> Fault | None:
-    if not text.upper().startswith("AWSALB"):
-        return None
-    return Fault("invalid-value", "begins with AWSALB, which is the load balancer's own")
-
-
-DEREGISTRATION_DELAY = Field(
-    "deregistration_delay.timeout_seconds",
-    Integer(0, 3600, "seconds"),
-    "How long a target that leaves may finish its requests.",
-    default=300,
-)
-_UNHEALTHY_ROUTING = "target_group_health.unhealthy_state_routing.minimum_healthy_targets"
-_DNS_FAILOVER = "target_group_health.dns_failover.minimum_healthy_targets"
-
-
-def _target_group(fields: Fields) -> TargetGroupAttributes:
-    defaults = TargetGroupAttributes()
-    return TargetGroupAttributes(fields.get(DEREGISTRATION_DELAY, defaults.deregistration_delay_seconds))
-
-
-TARGET_GROUP_ATTRIBUTES: Record[TargetGroupAttributes] = Record(
-    "target group attributes",
-    (
-        DEREGISTRATION_DELAY,
-        _later(
-            "load_balancing.algorithm.type",
-            Choice("round_robin", "least_outstanding_requests", "weighted_random"),
-            "round_robin",
-            "How a target is chosen.",
-        ),
-        _later(
-            "load_balancing.algorithm.anomaly_mitigation",
-            Choice("off", "on"),
-            "off",
-            "Whether anomalous targets get less; with weighted_random only.",
-        ),
-        _later(
-            "slow_start.duration_seconds",
-            Integer(0, 900, "seconds").then(_slow_start),
-            0,
-            "How long a new target's share grows: 0 for off, or 30 to 900.",
-        ),
-        _later("stickiness.enabled", Boolean(), False, "Whether a client keeps its target."),
-        _later("stickiness.type", Choice("lb_cookie", "app_cookie"), "lb_cookie", "Whose cookie it is."),
-        _later(
-            "stickiness.lb_cookie.duration_seconds",
-            _COOKIE_SECONDS,
-            86_400,
-            "How long a client keeps its target.",
-        ),
-        _later(
-            "stickiness.app_cookie.duration_seconds",
-            _COOKIE_SECONDS,
-            86_400,
-            "How long a client keeps its target.",
-        ),
-        _later(
-            "stickiness.app_cookie.cookie_name",
-            Text("a cookie name", longest=256, checks=(printable, _own_cookie)),
-            NO_DEFAULT,
-            "The application's cookie.",
-        ),
-        _later(
-            f"{_UNHEALTHY_ROUTING}.count",
-            Integer(1, 1000),
-            1,
-            "With fewer healthy targets all targets get requests.",
-        ),
-        _later(
-            f"{_UNHEALTHY_ROUTING}.percentage",
-            IntegerOrWord(Integer(1, 100), "off"),
-            "off",
-            "With a smaller part healthy all targets get requests.",
-        ),
-        _later("lambda.multi_value_headers.enabled", Boolean(), False, "Lists of header values in lambda events."),
-        _elsewhere(
-            "load_balancing.cross_zone.enabled",
-            Choice("true", "false", "use_load_balancer_configuration"),
-            "Cross-zone load balancing.",
-        ),
-        _elsewhere(f"{_DNS_FAILOVER}.count", IntegerOrWord(Integer(1, 1000), "off"), "DNS failover."),
-        _elsewhere(f"{_DNS_FAILOVER}.percentage", IntegerOrWord(Integer(1, 100), "off"), "DNS failover."),
-    ),
-    _target_group,
 )

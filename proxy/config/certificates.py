@@ -47,9 +47,7 @@ class TableFiles:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise CertificateError("unreadable", f"cannot read {path}: {reason}") from None
         if len(content) > MAX_FILE_BYTES:
-            raise CertificateError(
-                "too-large", f"{path} is longer than {MAX_FILE_BYTES} bytes: no certificate is"
-            )
+            raise CertificateError("too-large", f"{path} is longer than {MAX_FILE_BYTES} bytes: no certificate is")
         return content
 
 

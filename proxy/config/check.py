@@ -40,6 +40,7 @@ def check(config: Config) -> list[Problem]:
     problems = [
         *_listeners(config),
         *_references(config),
+        *_stickiness(config),
         *_quotas(config),
     ]
     for listener in config.listeners:
@@ -146,6 +147,25 @@ def _references(config: Config) -> Iterator[Problem]:
         if name not in used:
             message = f"no rule forwards to the target group {name!r}: it is not checked and gets no request"
             yield _warning("unused-target-group", group.place, message)
+
+
+def _stickiness(config: Config) -> Iterator[Problem]:
+    """What a forward to several groups allows its groups to have (alb.md 3.1, 5.5)."""
+    for _, action in _actions(config):
+        if not isinstance(action, ForwardConfig) or len(action.weights) < 2:
+            continue
+        for name, _weight in action.weights:
+            group = config.target_groups.get(name)
+            stickiness = group.attributes.stickiness if group else None
+            if stickiness is None:
+                continue
+            place = action.place.of(name)
+            if stickiness.type == "app_cookie":
+                message = f"{name!r} has app_cookie stickiness, which cannot be had in a forward to several groups"
+                yield _error("app-cookie-with-weights", place, f"{message}: use lb_cookie")
+            elif action.stickiness_seconds is None:
+                message = f"{name!r} has target stickiness, so a forward to several groups needs its own"
+                yield _error("group-stickiness-required", place, f"{message}: add stickiness: {{duration_seconds: N}}")
 
 
 def _redirects(listener: ListenerConfig) -> Iterator[Problem]:

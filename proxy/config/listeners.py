@@ -60,7 +60,8 @@ def _rule(fields: Fields) -> RuleConfig:
     priority = fields.get(PRIORITY, 0)
     # Without a priority the path stands in, so that two such rules do not seem to share a name.
     name = fields.get(RULE_NAME, f"rule-{priority}" if priority else fields.place.path)
-    return RuleConfig(name, priority, fields.get(RULE_CONDITIONS, ()), action_of(fields), fields.place)
+    conditions, transforms = fields.get(RULE_CONDITIONS, ()), fields.get(TRANSFORMS, ())
+    return RuleConfig(name, priority, conditions, action_of(fields), transforms, fields.place)
 
 
 RULE: Record[RuleConfig] = Record(

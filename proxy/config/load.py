@@ -15,13 +15,13 @@ from dataclasses import replace
 from proxy.config.certificates import TableFiles, with_certificates
 from proxy.config.check import check
 from proxy.config.model import Config
-from proxy.config.problem import ConfigError, Place, Problem, Report
+from proxy.config.problem import ConfigError, Place, Problem, Report, in_order
 from proxy.config.records import value_place
 from proxy.config.shapes import place_of, quoted, wrong_type
 from proxy.config.table import TABLE
 from proxy.config.tree import MAX_CHARACTERS, Map, Scalar, Sequence, Value, compose, join
 
-_ABOUT_KEYS = ("unknown-target-group",)
+_ABOUT_KEYS = ("unknown-target-group", "app-cookie-with-weights", "group-stickiness-required")
 """Problems of a name that is a key where it stands in a mapping."""
 _KEY = "\0key"
 
@@ -64,7 +64,7 @@ def load_with_warnings(
             report.problems += _across(found, root, report.failed)
     elif root is not None:
         wrong_type(root, "", report, "a table that begins with version: 1")
-    problems = sorted(report.problems, key=lambda problem: (problem.place.line, problem.place.column))
+    problems = in_order(report.problems)
     if config is None or any(problem.severity == "error" for problem in problems):
         raise ConfigError(problems, source)
     return config, problems

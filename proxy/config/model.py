@@ -44,9 +44,13 @@ class ConditionConfig:
 
 @dataclass(frozen=True, slots=True)
 class ForwardConfig:
-    """`forward`: target group names with their weights, 0 to 999 (alb.md 3.1)."""
+    """`forward`: target group names with their weights, 0 to 999 (alb.md 3.1).
+
+    `stickiness_seconds` is the duration of target group stickiness, None when it is off.
+    """
 
     weights: tuple[tuple[str, int], ...]
+    stickiness_seconds: int | None = None
     place: Place = attribute(default=NOWHERE, compare=False)
 
 
@@ -75,15 +79,28 @@ class FixedResponseConfig:
 
 ActionConfig = ForwardConfig | RedirectConfig | FixedResponseConfig
 
+TransformType = Literal["url-rewrite", "host-header-rewrite"]
+
+
+@dataclass(frozen=True, slots=True)
+class TransformConfig:
+    """One transform: `replace` takes the place of the first match of `regex` (alb.md 4)."""
+
+    type: TransformType
+    regex: str
+    replace: str
+    place: Place = attribute(default=NOWHERE, compare=False)
+
 
 @dataclass(frozen=True, slots=True)
 class RuleConfig:
-    """One rule: all conditions must hold, then the action is taken (alb.md 1.2)."""
+    """One rule: all conditions must hold, then the transforms are made and the action is taken (alb.md 1.2, 4)."""
 
     name: str
     priority: int
     conditions: tuple[ConditionConfig, ...]
     action: ActionConfig
+    transforms: tuple[TransformConfig, ...] = ()
     place: Place = attribute(default=NOWHERE, compare=False)
 
 
@@ -176,10 +193,31 @@ class HealthCheckConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class StickinessConfig:
+    """`stickiness.*` of a target group where it is enabled (alb.md 5.5).
+
+    `cookie_name` is that of the application's cookie, empty for `lb_cookie`.
+    """
+
+    type: Literal["lb_cookie", "app_cookie"] = "lb_cookie"
+    duration_seconds: int = 86_400
+    cookie_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TargetGroupAttributes:
-    """Target group attributes that have an effect so far (alb.md 5)."""
+    """Target group attributes that have an effect so far (alb.md 5).
+
+    `minimum_healthy_*` are those of unhealthy state routing; a percentage of None is `off`.
+    """
 
     deregistration_delay_seconds: int = 300
+    algorithm: Literal["round_robin", "least_outstanding_requests", "weighted_random"] = "round_robin"
+    anomaly_mitigation: bool = False
+    slow_start_seconds: int = 0
+    stickiness: StickinessConfig | None = None
+    minimum_healthy_count: int = 1
+    minimum_healthy_percentage: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

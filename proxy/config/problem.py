@@ -34,6 +34,11 @@ class Problem:
         return f"{place.line}:{place.column}: {self.severity}: {place.path}: {self.message} [{self.code}]"
 
 
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Problems as the file has their places; those of one place stay in their order."""
+    return sorted(problems, key=lambda problem: (problem.place.line, problem.place.column))
+
+
 class ConfigError(Exception):
     """A table cannot be used; `problems` holds every reason, not only the first.
 

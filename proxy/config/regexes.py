@@ -42,6 +42,14 @@ def regex_fault(text: str) -> Fault | None:
     return None
 
 
+def group_count(text: str) -> int:
+    """How many groups a good regex has."""
+    import re2
+
+    count: int = re2.compile(text).groups
+    return count
+
+
 def unsupported_construct(text: str) -> str | None:
     """The name of the first construct in `text` that the load balancer does not support."""
     position = 0

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any, Literal, cast
 
 from proxy.config.actions import TARGET_GROUP_NAME
-from proxy.config.attributes import TARGET_GROUP_ATTRIBUTES
 from proxy.config.model import HealthCheckConfig, TargetConfig, TargetGroupAttributes, TargetGroupConfig
 from proxy.config.problem import Place, Report
 from proxy.config.records import Effect, Either, Field, Fields, ListOf, MapOf, Record, Unknown
 from proxy.config.shapes import Boolean, Choice, Fault, Integer, IntegerOrWord, Shape, Text, printable
+from proxy.config.target_group_attributes import TARGET_GROUP_ATTRIBUTES
 
 Ranges = tuple[tuple[int, int], ...]
 

@@ -74,9 +74,9 @@ class Watcher:
         self._content = content
         self._sleep = sleep
         self._seen: list[Signature] | None = None
-        self._in_use = None if known is None else _digest([known])
         self._pending: bytes | None = None
         self._is_missing = False
+        self._in_use = None if known is None else _digest([known, *self._companion_contents()])
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -144,7 +144,10 @@ class Watcher:
         return [self._signature(self._path), *(_or(self._signature, path, MISSING) for path in self._companions())]
 
     def _contents(self) -> list[bytes]:
-        return [self._content(self._path), *(_or(self._content, path, b"") for path in self._companions())]
+        return [self._content(self._path), *self._companion_contents()]
+
+    def _companion_contents(self) -> list[bytes]:
+        return [_or(self._content, path, b"") for path in self._companions()]
 
 
 def _or(look: Callable[[Path], Seen], path: Path, missing: Seen) -> Seen:

@@ -13,6 +13,7 @@ from proxy.http1.head import (
     UNTIL_CLOSE,
     MalformedResponseError,
     ResponseHead,
+    list_items,
     parse_response_head,
     response_body_length,
 )
@@ -319,10 +320,8 @@ class TargetConnection(asyncio.Protocol):
 
 
 def _keeps_alive(head: ResponseHead) -> bool:
-    value = head.fields.get(b"connection", b"").lower()
-    if head.minor == 0:
-        return b"keep-alive" in value
-    return b"close" not in value
+    items = [item for name, value in head.headers if name.lower() == b"connection" for item in list_items(value)]
+    return b"keep-alive" in items and b"close" not in items if head.minor == 0 else b"close" not in items
 
 
 def _may_become_response(data: bytes) -> bool:

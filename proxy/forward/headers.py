@@ -240,7 +240,9 @@ def response_block_to_client(head: ResponseHead, *, decoded: bool = False) -> by
     if has_both_lengths:
         # RFC 9112 6.3 rule 3: the length is not true, and a client that believed it would lose its place.
         drop = drop | {b"content-length"}
-    if b"connection" in fields and fields[b"connection"].lower() not in (b"close", b"keep-alive"):
+    if b"connection" in fields and (
+        len(fields) != len(head.headers) or fields[b"connection"].lower() not in (b"close", b"keep-alive")
+    ):
         drop = drop | _named_by_connection([value for name, value in head.headers if name.lower() == b"connection"])
     if decoded:
         drop = drop | {b"transfer-encoding", b"trailer"}

@@ -9,7 +9,7 @@ from typing import Final
 
 from proxy.errors import TargetConnectError, TargetConnectTimeout
 from proxy.forward.connection import TargetConnection
-from proxy.targets.target import Target
+from proxy.targets.target import HealthState, Target
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 """How long a target may take to accept, TLS included (alb.md 6.6)."""
@@ -30,12 +30,13 @@ def unverified_tls() -> ssl.SSLContext:
 class Pool:
     """The connections to one target. The last one used is used next, so that the rest can grow idle and be closed."""
 
-    __slots__ = ("_connections", "_idle", "_retired", "target")
+    __slots__ = ("_connecting", "_connections", "_idle", "_retired", "target")
 
     def __init__(self, target: Target) -> None:
         self.target = target
         self._idle: list[TargetConnection] = []
         self._connections: set[TargetConnection] = set()
+        self._connecting: set[asyncio.Timeout] = set()
         self._retired = False
 
     @classmethod
@@ -60,12 +61,15 @@ class Pool:
 
         Raises:
             TargetConnectTimeout: It took over 10 s, a TLS handshake included.
-            TargetConnectError: It was refused, reset or unreachable, or the TLS handshake failed.
+            TargetConnectError: It was refused, reset or unreachable, the TLS handshake failed, or the target was
+                deregistered meanwhile.
         """
         target = self.target
         loop = asyncio.get_running_loop()
+        limit = asyncio.timeout(CONNECT_TIMEOUT_SECONDS)
+        self._connecting.add(limit)
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+            async with limit:
                 _, connection = await loop.create_connection(
                     lambda: TargetConnection(self),
                     target.address,
@@ -74,9 +78,13 @@ class Pool:
                     server_hostname=target.host if target.scheme == "https" else None,
                 )
         except TimeoutError as error:
+            if target.state is HealthState.DRAINING:
+                raise TargetConnectError("the target was deregistered", sent=False) from error
             raise TargetConnectTimeout(f"no connection within {CONNECT_TIMEOUT_SECONDS:g} s", sent=False) from error
         except OSError as error:
             raise TargetConnectError(f"cannot connect: {error}", sent=False) from error
+        finally:
+            self._connecting.discard(limit)
         if connection.closed:
             raise TargetConnectError("the connection was closed as soon as it was open", sent=False)
         self._connections.add(connection)
@@ -109,6 +117,12 @@ class Pool:
             self._idle = [connection for connection in self._idle if connection.idle_since >= idle_before]
             for connection in expired:
                 connection.close()
+
+    def give_up_connecting(self) -> None:
+        """Wait no longer for a deregistered target to accept: a container that is gone does not even refuse."""
+        now = asyncio.get_running_loop().time()
+        for limit in self._connecting:
+            limit.reschedule(now)
 
     def retire(self) -> None:
         """Close what is idle now, and everything else as its response ends: the target is gone."""

@@ -15,8 +15,6 @@ EXPIRES_SECONDS: Final = 7 * 24 * 3600
 MAX_SAME_NAME: Final = 4
 """Most cookies of one name that are looked at: a client may hold one for each path, not thousands."""
 
-_NAME_CHARACTERS: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-
 CookieReader = Callable[[list[bytes]], list[bytes]]
 """From the values of the Cookie lines of a request to those of one cookie, in order."""
 
@@ -50,11 +48,6 @@ def set_cookie_value(headers: Headers, name: bytes) -> bytes | None:
             if equals and cookie.strip(b" \t") == name:
                 found = value.strip(b" \t")
     return found
-
-
-def is_cookie_name(text: str) -> bool:
-    """Whether a cookie can have this name: a token (RFC 6265 4.1.1)."""
-    return re.fullmatch(_NAME_CHARACTERS, text.encode()) is not None
 
 
 def set_cookie_lines(names: Iterable[tuple[bytes, bytes]], value: bytes, *, now: float) -> bytes:

@@ -240,5 +240,5 @@ class _AsgiClient:
 
 def _is_ambiguous(headers: list[tuple[bytes, bytes]]) -> bool:
     """Whether the framing headers must be made plain: the server in front has read them in its own way."""
-    framing = [value for name, value in headers if name in (b"content-length", b"transfer-encoding")]
-    return len(framing) > 1 or ((b"transfer-encoding", b"chunked") not in headers and b"transfer-encoding" in dict(headers))
+    framing = [header for header in headers if header[0] in (b"content-length", b"transfer-encoding")]
+    return len(framing) > 1 or any(name == b"transfer-encoding" and value != b"chunked" for name, value in framing)

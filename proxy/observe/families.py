@@ -187,6 +187,12 @@ FAIL_OPEN = Family(
     merge="max",
     outlives=False,
 )
+UNHEALTHY_ROUTING_REQUESTS = Family(
+    "strangler_unhealthy_routing_requests_total",
+    "counter",
+    ("target_group",),
+    "Requests sent while the group failed open, for want of healthy targets.",
+)
 RULE_LAST_HIT = Family(
     "strangler_rule_last_hit_timestamp_seconds",
     "gauge",
@@ -266,6 +272,7 @@ FAMILIES = (
     TARGET_CONNECTIONS,
     TARGETS,
     FAIL_OPEN,
+    UNHEALTHY_ROUTING_REQUESTS,
     RULE_LAST_HIT,
     RULE_WEIGHT,
     RELOAD_SUCCESSFUL,

@@ -39,6 +39,7 @@ class LiveState:
         target_connections: Target group name to open connections.
         target_states: (target group, state of health) to the number of targets in it.
         fail_open: Target group name to whether it sends to targets that are not healthy (alb.md 5.8).
+        unhealthy_routing_requests: Target group name to how many requests were ever sent so.
     """
 
     groups: Mapping[str, Sequence[tuple[str, bool, int]]] = field(default_factory=dict)
@@ -50,3 +51,4 @@ class LiveState:
     target_connections: Mapping[str, int] = field(default_factory=dict)
     target_states: Mapping[tuple[str, str], int] = field(default_factory=dict)
     fail_open: Mapping[str, bool] = field(default_factory=dict)
+    unhealthy_routing_requests: Mapping[str, int] = field(default_factory=dict)

@@ -337,6 +337,10 @@ def _live_gauges(live: LiveState) -> list[tuple[Family, dict[_Labels, float]]]:
         (families.TARGET_CONNECTIONS, {(name,): count for name, count in live.target_connections.items()}),
         (families.TARGETS, {(*labels,): count for labels, count in live.target_states.items()}),
         (families.FAIL_OPEN, {(name,): float(is_open) for name, is_open in live.fail_open.items()}),
+        (
+            families.UNHEALTHY_ROUTING_REQUESTS,
+            {(name,): count for name, count in live.unhealthy_routing_requests.items()},
+        ),
         (families.BUILD_INFO, {(__version__, platform.python_version()): 1.0}),
     ]
 

@@ -17,6 +17,7 @@ from proxy.config.model import ActionConfig, FixedResponseConfig, ForwardConfig,
 from proxy.errors import BadRequestError, NoTargetError, RedirectTooLongError
 from proxy.http1.pages import page
 from proxy.rules.request import RequestView, raw_path
+from proxy.rules.stickiness import GroupStickiness
 
 MAX_LOCATION_BYTES = 8 * 1024
 """Longest Location of a redirect (alb.md 1.4, 3.2)."""
@@ -74,32 +75,42 @@ class Forward:
     """`forward`: one of the target groups, in proportion to their weights (alb.md 3.1).
 
     A group of weight 0 gets nothing. The choice is made before anything is known of the targets: the share of
-    a group without targets is not moved to the others.
+    a group without targets is not moved to the others. With `stickiness` a client that was here before goes where
+    it went then: whoever calls `decide` asks its cookies first.
     """
 
     name: ClassVar[str] = "forward"
     routes: tuple[Route, ...]
     cumulative_weights: tuple[int, ...]
     route: Route | None
+    stickiness: GroupStickiness | None = None
 
     @classmethod
     def compile(cls, config: ForwardConfig) -> Self:
         weights = [(Route(group), weight) for group, weight in config.weights if weight > 0]
         routes = tuple(route for route, _ in weights)
+        stickiness = None
+        if config.stickiness_seconds is not None:
+            stickiness = GroupStickiness((group for group, _ in config.weights), config.stickiness_seconds)
         return cls(
             routes,
             tuple(accumulate(weight for _, weight in weights)),
-            routes[0] if len(routes) == 1 else None,
+            routes[0] if len(routes) == 1 and stickiness is None else None,
+            stickiness,
         )
 
     def decide(self, view: RequestView, draw: Callable[[], float]) -> Route:
+        """Choose by weight; the same as `choose`."""
+        return self.choose(draw)
+
+    def choose(self, draw: Callable[[], float]) -> Route:
         """Draw once, and only when there is a choice.
 
         Raises:
             NoTargetError: Every weight is 0, so no group can be chosen (alb.md 14.6).
         """
-        if self.route is not None:
-            return self.route
+        if len(self.routes) == 1:
+            return self.routes[0]
         if not self.routes:
             raise NoTargetError("every target group of the forward has weight 0")
         weights = self.cumulative_weights

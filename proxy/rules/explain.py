@@ -9,6 +9,7 @@ from proxy.rules.actions import FixedResponse, Forward, Redirect
 from proxy.rules.conditions import Condition
 from proxy.rules.request import RequestView
 from proxy.rules.table import CompiledRule, Table
+from proxy.rules.transforms import rewritten_host, transformed
 
 
 def explain(listener: ListenerConfig, table: Table, view: RequestView, *, forwarded_host: bytes) -> dict[str, Any]:
@@ -16,14 +17,16 @@ def explain(listener: ListenerConfig, table: Table, view: RequestView, *, forwar
 
     Args:
         listener: What `table` was compiled from; the document shows its weights, those of 0 included.
-        forwarded_host: The Host header that a target would get.
+        forwarded_host: The Host header that a target would get if no transform rewrote it.
 
     Raises:
+        TransformError: A transform of the rule fails (alb.md 4.2).
         BadRequestError, RedirectTooLongError: The rule redirects, and this request cannot be redirected
         (alb.md 3.2).
     """
     tried = list(table.explain(view))
     rule, _ = tried[-1]
+    result = transformed(view, rule.transforms)
     config = listener.rules[rule.index].action if rule.priority is not None else listener.default
     document: dict[str, Any] = {
         "listener": listener.name,
@@ -37,9 +40,10 @@ def explain(listener: ListenerConfig, table: Table, view: RequestView, *, forwar
     match rule.action:
         case Forward():
             document["target_groups"] = dict(config.weights) if isinstance(config, ForwardConfig) else {}
-            document["forwarded"] = {"host": _text(forwarded_host), "target": _text(view.target)}
+            host = rewritten_host(view, result) or forwarded_host
+            document["forwarded"] = {"host": _text(host), "target": _text(result.target)}
         case Redirect() as redirect:
-            document["redirect"] = {"status": redirect.status, "location": _text(redirect.location(view))}
+            document["redirect"] = {"status": redirect.status, "location": _text(redirect.location(result))}
         case FixedResponse(reply=reply):
             content_type = _text(dict(reply.headers)[b"Content-Type"])
             body = reply.body.decode()

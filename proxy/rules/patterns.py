@@ -121,17 +121,22 @@ def compile_regexes(patterns: Sequence[str]) -> Match:
         PatternError: One is malformed, too large, or uses what a linear-time engine has not (alb.md 2.2).
     """
     for pattern in patterns:
-        _compile_regex(pattern.encode())
-    search: Match = _compile_regex(b"|".join(b"(?:" + pattern.encode() + b")" for pattern in patterns)).search
+        compile_regex(pattern.encode())
+    search: Match = compile_regex(b"|".join(b"(?:" + pattern.encode() + b")" for pattern in patterns)).search
     return search
 
 
-def _compile_regex(pattern: bytes) -> Any:
+def compile_regex(pattern: bytes, *, captures: bool = False) -> Any:
+    """Compile one regular expression over bytes; its groups are only found where `captures` asks for them.
+
+    Raises:
+        PatternError: As `compile_regexes`.
+    """
     options = re2.Options()
     options.log_errors = False
     options.encoding = re2.Options.Encoding.LATIN1
     options.max_mem = REGEX_MEMORY_BYTES
-    options.never_capture = True
+    options.never_capture = not captures
     try:
         return re2.compile(pattern, options)
     except re2.error as error:

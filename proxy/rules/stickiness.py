@@ -45,6 +45,4 @@ class GroupStickiness:
     def lines(self, group: str, sealer: Sealer, now: float, *, secure: bool) -> bytes:
         """Return the `Set-Cookie` lines that keep a client in this group from now on."""
         value = sealer.seal(_PURPOSE, group.encode(), valid_until=now + self.seconds)
-        return set_cookie_lines(
-            ((b"AWSALBTG", b""), (b"AWSALBTGCORS", cross_site(secure=secure))), value, now=now
-        )
+        return set_cookie_lines(((b"AWSALBTG", b""), (b"AWSALBTGCORS", cross_site(secure=secure))), value, now=now)

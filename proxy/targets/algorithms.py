@@ -12,12 +12,16 @@ from typing import Protocol
 from proxy.targets.target import Target
 
 
-class Algorithm(Protocol):
-    """The balancing of one target group; it may keep state between two requests."""
+class Picker(Protocol):
+    """Chooses the target of each request of a group; it may keep state between two requests."""
 
     def pick(self, targets: Sequence[Target]) -> Target:
         """Choose one of `targets`, which has at least one; it may differ from call to call."""
         ...
+
+
+class Algorithm(Picker, Protocol):
+    """The balancing of one target group."""
 
     def pick_by_share(self, targets: Sequence[Target], shares: Sequence[float]) -> Target:
         """Choose one of `targets`, each in proportion to its share: 1 for a full one, 0 for none."""
@@ -116,6 +120,24 @@ class WeightedRandom:
                 return target
         # Rounding can leave a point behind the last share.
         return max(zip(shares, targets, strict=True), key=lambda pair: pair[0])[1]
+
+
+class ByShare:
+    """An algorithm while some target is to get less than the others.
+
+    Args:
+        share: The part of a full share that a target gets at present.
+    """
+
+    __slots__ = ("_algorithm", "_share")
+
+    def __init__(self, algorithm: Algorithm, share: Callable[[Target], float]) -> None:
+        self._algorithm = algorithm
+        self._share = share
+
+    def pick(self, targets: Sequence[Target]) -> Target:
+        """Choose one of `targets` in proportion to their shares."""
+        return self._algorithm.pick_by_share(targets, [self._share(target) for target in targets])
 
 
 ALGORITHMS: Mapping[str, Callable[[Callable[[], float]], Algorithm]] = {

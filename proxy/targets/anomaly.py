@@ -1,8 +1,9 @@
 """Anomaly detection and mitigation, also called automatic target weights (alb.md 5.2).
 
-A target is `anomalous` when it fails clearly more often than its peers together: at least twice as often, and by more than
-three standard errors of the difference, which chance does about once in a thousand looks. A failure is a 5xx response or
-an error of the connection. How the real load balancer decides is not published; these figures are this gateway's own.
+A target is `anomalous` when it fails clearly more often than its peers together: at least twice as often, and by more
+than three standard errors of the difference, which chance does about once in a thousand looks. A failure is a 5xx
+response or an error of the connection. How the real load balancer decides is not published; these figures are this
+gateway's own.
 
 Mitigation halves the share of an anomalous target at each look, down to a tenth: the rest is how its recovery is seen.
 Once it fails no more often than its peers the target is `normal` and its share grows back by a tenth at each look.
@@ -91,6 +92,10 @@ class AnomalyDetector:
                 window.forget_old_looks()
             target.mitigated_share = self._share(target, enough=len(windows) >= MIN_TARGETS)
         return changed
+
+    def carry_over(self, previous: AnomalyDetector) -> None:
+        """Go on with what another one has seen, after a reload."""
+        self._windows = previous._windows
 
     def _judge(self, target: Target, window: _Window, failures: float, requests: float) -> bool:
         peer_failures, peer_requests = failures - window.failures, requests - window.requests

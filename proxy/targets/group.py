@@ -11,7 +11,9 @@ from typing import Any, Literal, NamedTuple
 
 from proxy.config.model import TargetConfig, TargetGroupConfig
 from proxy.errors import NoTargetError
-from proxy.targets.algorithms import ALGORITHMS, Algorithm
+from proxy.targets import slow_start
+from proxy.targets.algorithms import ALGORITHMS, Algorithm, ByShare, Picker
+from proxy.targets.anomaly import LOOK_SECONDS, AnomalyDetector
 from proxy.targets.health import (
     CHECKED_STATES,
     DRAINING,
@@ -21,14 +23,17 @@ from proxy.targets.health import (
     TargetHealth,
     carried,
     first_check_begins,
+    has_enough_healthy,
     observe,
     registered,
 )
+from proxy.targets.stickiness import stickiness_of
 from proxy.targets.target import HealthReason, HealthState, Target
 
 logger = logging.getLogger(__name__)
 
 _Key = tuple[str, str, int]
+_REGISTERED_STATES = CHECKED_STATES | ROUTABLE_STATES
 
 
 class Member(NamedTuple):
@@ -56,10 +61,13 @@ class TargetGroup:
             `unused`: they are not checked and take no requests (alb.md 5.7, 5.8).
         on_removed: Called with each target whose deregistration delay is over; its requests in flight are to
             be cut.
+        draw: A number in [0, 1) for `weighted_random`.
 
     Attributes:
         eligible: The targets that may take the next request, see `refresh`.
-        fail_open: Whether `eligible` holds targets that are not healthy because none is.
+        fail_open: Whether `eligible` holds targets that are not healthy because too few are.
+        stickiness: What leads clients back to their target, None if nothing does.
+        unhealthy_routing_requests: Requests that were sent while the group failed open.
     """
 
     def __init__(
@@ -69,15 +77,23 @@ class TargetGroup:
         clock: Callable[[], float] = time.monotonic,
         in_use: bool = True,
         on_removed: Callable[[Target], None] | None = None,
+        draw: Callable[[], float] = random.random,
     ) -> None:
+        attributes = config.attributes
         self.config = config
         self.name = config.name
         self.in_use = in_use
         self.eligible: tuple[Target, ...] = ()
         self.fail_open = False
+        self.stickiness = stickiness_of(config.name, attributes.stickiness)
+        self.unhealthy_routing_requests = 0
         self._clock = clock
         self._on_removed = on_removed
-        self._algorithm: Algorithm = ALGORITHMS["round_robin"](random.random)
+        self._algorithm: Algorithm = ALGORITHMS[attributes.algorithm](draw)
+        self._picker: Picker = self._algorithm
+        self._detector = AnomalyDetector(mitigates=attributes.anomaly_mitigation)
+        self._next_look = 0.0
+        self._is_founding = True
         self._targets: dict[_Key, Target] = {}
         self._addresses: dict[TargetConfig, tuple[str, ...] | None] = {}
         self._resolve_errors: dict[str, str] = {}
@@ -96,25 +112,75 @@ class TargetGroup:
         eligible = self.eligible
         if not eligible:
             raise NoTargetError(self._no_target())
-        return self._algorithm.pick(eligible)
+        return self._picker.pick(eligible)
+
+    def find(self, url: str) -> Target | None:
+        """Return the target that a cookie names (`Target.url`), if it may take the next request."""
+        for target in self.eligible:
+            if target.url == url:
+                self.unhealthy_routing_requests += self.fail_open
+                return target
+        return None
 
     def pick_other(self, than: Target) -> Target | None:
         """Choose a target for a request that `than` failed; None if there is no other."""
         others = tuple(target for target in self.eligible if target is not than)
-        return self._algorithm.pick(others) if others else None
+        return self._picker.pick(others) if others else None
 
     def refresh(self) -> None:
         """Make `eligible` anew; to be called after every change of health or membership.
 
-        These are the healthy targets (and those of a group without health checks). If there is none, these
-        are all that are registered, `initial` ones among them: a wrong health check must not take down a
-        service that still answers (alb.md 5.8, minimum healthy count 1). As long as one target is healthy, a
-        target in `initial` waits for its first pass. A draining or unused target is never eligible.
+        These are the healthy targets (and those of a group without health checks). If they are fewer than
+        `minimum_healthy_targets` says, these are all that are registered, `initial` ones among them: a wrong
+        health check must not take down a service that still answers (alb.md 5.8). Otherwise a target in `initial`
+        waits for its first pass. A draining or unused target is never eligible.
         """
-        healthy = tuple(target for target in self._targets.values() if target.state in ROUTABLE_STATES)
-        checked = tuple(target for target in self._targets.values() if target.state in CHECKED_STATES)
-        self.fail_open = not healthy and bool(checked)
-        self.eligible = healthy or checked
+        healthy = self._healthy
+        registered = tuple(target for target in self._targets.values() if target.state in _REGISTERED_STATES)
+        is_enough = has_enough_healthy(len(healthy), len(registered), self.config.attributes)
+        self.eligible = healthy if is_enough else registered
+        self.fail_open = len(self.eligible) > len(healthy)
+        self._choose_picker()
+
+    def tend(self) -> None:
+        """Do what time brings: end slow starts, look for anomalies. To be called about once a second.
+
+        Only of use in a process that forwards requests: what others count is not known here.
+        """
+        now = self._clock()
+        seconds = self.config.attributes.slow_start_seconds
+        for target in self._targets.values():
+            if target.slow_start_since is not None and slow_start.share(target.slow_start_since, now, seconds) >= 1:
+                target.slow_start_since = None
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            for target in self._detector.look(self._healthy):
+                verdict = "anomalous: it fails more often than its peers" if target.is_anomalous else "normal again"
+                logger.log(
+                    logging.WARNING if target.is_anomalous else logging.INFO,
+                    "target %s of %s is %s",
+                    target.id,
+                    self.name,
+                    verdict,
+                )
+        self._choose_picker()
+
+    @property
+    def _healthy(self) -> tuple[Target, ...]:
+        return tuple(target for target in self._targets.values() if target.state in ROUTABLE_STATES)
+
+    def _choose_picker(self) -> None:
+        """What is out of the ordinary costs only while it lasts."""
+        if self.fail_open:
+            self._picker = _FailOpen(self, self._algorithm)
+        elif any(target.slow_start_since is not None or target.mitigated_share < 1 for target in self.eligible):
+            self._picker = ByShare(self._algorithm, self._share)
+        else:
+            self._picker = self._algorithm
+
+    def _share(self, target: Target) -> float:
+        seconds = self.config.attributes.slow_start_seconds
+        return target.mitigated_share * slow_start.share(target.slow_start_since, self._clock(), seconds)
 
     def _no_target(self) -> str:
         if not self.in_use:
@@ -158,10 +224,21 @@ class TargetGroup:
     def _set_health(self, target: Target, health: TargetHealth) -> None:
         if target.state is not health.state:
             target.since = self._clock()
+            if health.state in ROUTABLE_STATES:
+                self._becomes_healthy(target)
+            else:
+                target.slow_start_since = None
+                target.is_anomalous = False
+                target.mitigated_share = 1.0
         target.state = health.state
         target.reason = health.reason
         target.detail = health.detail
         target.streak = health.streak
+
+    def _becomes_healthy(self, target: Target) -> None:
+        if slow_start.enters(target, self._healthy, seconds=self.config.attributes.slow_start_seconds):
+            target.slow_start_since = self._clock()
+        target.is_founder = False
 
     # --- membership ---
 
@@ -250,11 +327,15 @@ class TargetGroup:
             for key, target in self._targets.items():
                 if key not in wanted and target.draining_since is None:
                     self._deregister(target)
+        self._is_founding = self._awaits_addresses or all(
+            target.draining_since is not None for target in self._targets.values()
+        )
         self.refresh()
 
     def _register(self, target: Target) -> None:
         target.draining_since = None
         target.since = self._clock()
+        target.is_founder = self._is_founding
         self._set_health(target, registered(self.config.health_check, in_use=self.in_use))
         self._targets[target.key] = target
         logger.info("target %s (%s) is registered with %s", target.id, target.host, self.name)
@@ -278,6 +359,7 @@ class TargetGroup:
 
         A target that is no longer among them is removed and handed to `on_removed`.
         """
+        is_founding = not self._targets
         wanted = {(member.scheme, member.address, member.port): member for member in members}
         for key in [key for key in self._targets if key not in wanted]:
             removed = self._targets.pop(key)
@@ -287,6 +369,7 @@ class TargetGroup:
             target = self._targets.get(key)
             if target is None:
                 target = self._targets[key] = Target(member.scheme, member.address, member.port)
+                target.is_founder = is_founding
             target.host = member.host
             health = TargetHealth(HealthState(member.state), HealthReason(member.reason), member.detail, 0)
             self._set_health(target, health)
@@ -302,8 +385,17 @@ class TargetGroup:
         the addresses it had. To be called in one step with the swap of the tables.
         """
         same_checks = previous.config.health_check == self.config.health_check
-        self._algorithm = previous._algorithm
+        self.unhealthy_routing_requests = previous.unhealthy_routing_requests
+        if self.config.attributes.algorithm == previous.config.attributes.algorithm:
+            self._algorithm = previous._algorithm
+        self._detector.carry_over(previous._detector)
+        self._next_look = previous._next_look
+        added = [target for key, target in self._targets.items() if key not in previous._targets]
         self._targets = {**self._targets, **previous._targets}
+        for target in added:
+            target.is_founder = previous._is_founding
+            if target.state in ROUTABLE_STATES:
+                self._becomes_healthy(target)
         for target in previous._targets.values():
             before = _health_of(target)
             health = carried(before, self.config.health_check, in_use=self.in_use, same_checks=same_checks)
@@ -332,10 +424,29 @@ class TargetGroup:
                     "in_flight": target.in_flight,
                     "requests": target.requests,
                     "since": round(target.since + offset, 3),
+                    "slow_start": target.slow_start_since is not None,
+                    "anomaly_detection": {
+                        "result": "anomalous" if target.is_anomalous else "normal",
+                        "mitigation_in_effect": "yes" if target.mitigated_share < 1 else "no",
+                    },
                 }
                 for target in self._targets.values()
             ],
         }
+
+
+class _FailOpen:
+    """Picks as usual, and counts: UnhealthyRoutingRequestCount (alb.md 5.8)."""
+
+    __slots__ = ("_algorithm", "_group")
+
+    def __init__(self, group: TargetGroup, algorithm: Algorithm) -> None:
+        self._group = group
+        self._algorithm = algorithm
+
+    def pick(self, targets: Sequence[Target]) -> Target:
+        self._group.unhealthy_routing_requests += 1
+        return self._algorithm.pick(targets)
 
 
 def _health_of(target: Target) -> TargetHealth:

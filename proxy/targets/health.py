@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from proxy.config.model import HealthCheckConfig
+from proxy.config.model import HealthCheckConfig, TargetGroupAttributes
 from proxy.targets.target import HealthReason, HealthState
 
 CHECKED_STATES = frozenset({HealthState.INITIAL, HealthState.HEALTHY, HealthState.UNHEALTHY})
@@ -96,6 +96,14 @@ def carried(health: TargetHealth, config: HealthCheckConfig, *, in_use: bool, sa
     if start.state is not HealthState.INITIAL or health.state not in CHECKED_STATES:
         return start
     return health if same_checks else replace(health, streak=0)
+
+
+def has_enough_healthy(healthy: int, registered: int, attributes: TargetGroupAttributes) -> bool:
+    """Whether only healthy targets take requests; if not, all registered ones do (alb.md 5.8)."""
+    percentage = attributes.minimum_healthy_percentage
+    if healthy < attributes.minimum_healthy_count:
+        return False
+    return percentage is None or healthy * 100 >= percentage * registered
 
 
 def judge(result: ProbeResult, config: HealthCheckConfig) -> tuple[HealthReason, str]:

@@ -1,4 +1,4 @@
-"""Slow start: the share of a target that has just become healthy grows from nothing to a full one (alb.md 5.3). Pure."""
+"""Slow start: the share of a target that has just become healthy grows from nothing to full (alb.md 5.3). Pure."""
 
 from __future__ import annotations
 

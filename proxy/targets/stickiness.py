@@ -87,17 +87,16 @@ class LbCookie:
         self, recalled: Recalled, target: str, headers: Headers, sealer: Sealer, now: float, *, secure: bool
     ) -> bytes:
         value = sealer.seal(self._purpose, target.encode(), valid_until=now + self._seconds)
-        return set_cookie_lines(
-            ((b"AWSALB", b""), (b"AWSALBCORS", cross_site(secure=secure))), value, now=now
-        )
+        return set_cookie_lines(((b"AWSALB", b""), (b"AWSALBCORS", cross_site(secure=secure))), value, now=now)
 
 
 class AppCookie:
     """`app_cookie`: a session of the application, by its own cookie and AWSALBAPP-0 to -3 together.
 
     AWSALBAPP holds the target and the value of the application's cookie, so that both must come back and belong
-    together. It is made when a target sets its cookie, and anew in every response of the session: so the duration counts
-    from the last response, as with `lb_cookie`, and a session that had to move to another target has moved for good.
+    together. It is made when a target sets its cookie, and anew in every response of the session: so the duration
+    counts from the last response, as with `lb_cookie`, and a session that had to move to another target has moved for
+    good. It is taken back when the application clears its cookie.
     """
 
     __slots__ = ("_name", "_purpose", "_read", "_seconds")
@@ -127,14 +126,15 @@ class AppCookie:
     ) -> bytes:
         session = set_cookie_value(headers, self._name)
         value = b""
-        if session is not None or recalled.target:
-            text = b"%s %s" % (target.encode(), recalled.session if session is None else session)
+        if session is None and recalled.target:
+            session = recalled.session
+        if session:
+            text = b"%s %s" % (target.encode(), session)
             if sealed_length(len(text)) <= SHARD_BYTES * MAX_SHARDS:
                 value = sealer.seal(self._purpose, text, valid_until=now + self._seconds)
         shards = [value[start : start + SHARD_BYTES] for start in range(0, len(value), SHARD_BYTES)]
         lines = [
-            set_cookie_lines(((name, b""),), shard, now=now)
-            for name, shard in zip(_SHARD_NAMES, shards, strict=False)
+            set_cookie_lines(((name, b""),), shard, now=now) for name, shard in zip(_SHARD_NAMES, shards, strict=False)
         ]
         # A shard left over from a longer value would make the next one unreadable.
         lines += [_REMOVED % _SHARD_NAMES[number] for number in recalled.shards if number >= len(shards)]

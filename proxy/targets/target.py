@@ -38,6 +38,7 @@ class Target:
 
     Attributes:
         scheme, address, port: Where to connect; `address` is an IP address as text.
+        url: `http://address:port`, its name in cookies.
         host: The name it was resolved from, or the address itself.
         state, reason: Its health, as the API would tell it. Only its group changes them.
         detail: A sentence for people about `reason`, such as `got 500, wanted 200-299`.
@@ -74,6 +75,7 @@ class Target:
         "slow_start_since",
         "state",
         "streak",
+        "url",
     )
 
     def __init__(self, scheme: Literal["http", "https"], address: str, port: int, host: str | None = None) -> None:
@@ -82,6 +84,7 @@ class Target:
         self.port = port
         self.host = host or address
         self.id = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        self.url = f"{scheme}://{self.id}"
         self.state = HealthState.INITIAL
         self.reason = HealthReason.REGISTRATION_IN_PROGRESS
         self.detail = ""
@@ -101,11 +104,6 @@ class Target:
     def key(self) -> tuple[str, str, int]:
         """What makes two targets of one group the same: scheme, address and port."""
         return (self.scheme, self.address, self.port)
-
-    @property
-    def url(self) -> str:
-        """`http://address:port`: its name in cookies."""
-        return f"{self.scheme}://{self.id}"
 
     def __repr__(self) -> str:
         return f"<Target {self.scheme}://{self.id} {self.state}>"

@@ -26,6 +26,7 @@ from proxy.observe.live import LiveState, ReloadState
 from proxy.observe.metrics import Metrics
 from proxy.observe.record import RequestRecord
 from proxy.observe.snapshot import Snapshot
+from proxy.rules.question import Question
 
 PROBLEM = Problem("error", "unknown-key", Place(3, 5, "listeners[0].prot"), "unknown key prot; did you mean port?")
 WARNING = Problem("warning", "unreachable-rule", Place(9, 7, "listeners[0].rules[1]"), "never wins")
@@ -162,10 +163,9 @@ class FakeGateway:
         self.reloads += 1
         return self.next_reload
 
-    def explain(
-        self, listener: str, method: str, target: str, headers: Sequence[tuple[str, str]], source_ip: str
-    ) -> dict[str, Any]:
-        self.explained.append((listener, method, target, list(headers), source_ip))
+    def explain(self, question: Question) -> dict[str, Any]:
+        asked = (question.listener.name, question.method, question.target, list(question.headers), question.source_ip)
+        self.explained.append(asked)
         if isinstance(self.explanation, Exception):
             raise self.explanation
         return self.explanation

@@ -56,7 +56,8 @@ def test_a_bad_table_as_a_process(table: Path) -> None:
 
     assert done.returncode == 1
     assert done.stdout.splitlines()[:4] == [
-        f"{table}:2:45: error: there is no target group 'monolit'; did you mean monolith? [unknown-target-group]",
+        f"{table}:2:45: error: there is no target group 'monolit'; did you mean monolith? "
+        "[unknown-target-group; API: TargetGroupNotFound]",
         "    at listeners[0].default.forward",
         "    listeners: [{port: 8080, default: {forward: monolit}}]",
         " " * 48 + "^",
@@ -76,6 +77,7 @@ def test_json_as_a_process(table: Path) -> None:
     assert document["problems"][0] == {
         "severity": "error",
         "code": "unknown-target-group",
+        "api_code": "TargetGroupNotFound",
         "line": 2,
         "column": 45,
         "path": "listeners[0].default.forward",

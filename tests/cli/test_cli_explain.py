@@ -162,7 +162,7 @@ def test_a_bad_table_is_exit_code_2_with_its_problems(table: Path, capsys: pytes
     assert main(["explain", "--json", "--config", str(table), "GET", "http://x.com:8080/"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert "[out-of-range]" in err
+    assert "[out-of-range; API: ValidationError]" in err
 
 
 def test_the_table_from_the_environment(

@@ -1,6 +1,5 @@
 """The services of docker-compose.yml as containers, by docker or by a tool that stands in for it."""
 
-import json
 import os
 import subprocess
 from collections.abc import Mapping
@@ -52,15 +51,15 @@ class Containers:
         names = self._run([*self._engine, "ps", "--format", "{{.Names}}", *filters]).split()
         return sorted(names, key=lambda name: int("".join(filter(str.isdigit, name.rpartition(service)[2]))))
 
-    def user_and_files(self, service: str) -> tuple[int, list[str]]:
-        """The user id that a service runs as, and the files in its working folder's root."""
-        code = "import json, os; print(json.dumps([os.getuid(), os.listdir('/')]))"
+    def execute(self, service: str, *command: str) -> str:
+        """Run a command in the first container of a service; return what it prints."""
         (container, *_) = self.containers(service)
-        user, files = json.loads(self._run([*self._engine, "exec", container, "python", "-c", code]))
-        return user, files
+        return self._run([*self._engine, "exec", container, *command])
 
     def logs(self, service: str) -> str:
-        return self._run([*self._compose, "logs", service], check=False)
+        """The last lines that a service has logged."""
+        lines = self._run([*self._compose, "logs", service], check=False).splitlines()
+        return "\n".join(lines[-40:])
 
     def remove(self) -> None:
         """Remove every container, volume, network and image of the project, also those of an earlier run."""

@@ -58,15 +58,7 @@ target_groups:
       load_balancing.algorithm.type: least_outstanding_requests
       slow_start.duration_seconds: 30
 """
-"""The example that the language is explained with; parts of it do nothing yet."""
-
-_NOT_YET = ("stickiness:", "load_balancing.algorithm.type", "slow_start", "    attributes:")
-
-WHOLE_TODAY = "".join(
-    line
-    for line in WHOLE.splitlines(keepends=True)
-    if not any(line.lstrip().startswith(words.lstrip()) for words in _NOT_YET) or line.startswith("attributes:")
-)
+"""The example that the language is explained with."""
 
 HTTPS = """\
 version: 1
@@ -117,7 +109,7 @@ listeners: [{port: 80, default: {forward: monolith}, rules: [
 target_groups: {monolith: {targets: []}}
 """
 
-EXAMPLES = {"short": SHORT, "whole": WHOLE, "whole today": WHOLE_TODAY, "https": HTTPS, "conditions": CONDITIONS}
+EXAMPLES = {"short": SHORT, "whole": WHOLE, "https": HTTPS, "conditions": CONDITIONS}
 
 
 def table_with_rule(lines: str) -> str:

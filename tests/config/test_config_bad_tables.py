@@ -352,11 +352,11 @@ def test_a_bad_rule(rule: str, code: str, path: str, says: str) -> None:
         case("§forward: {monolith: 0}", "out-of-range", ".forward.monolith", "1 to 999", "a single group at 0"),
         case("§forward: {}", "empty-mapping", ".forward", "1 to 5", "no group"),
         case(
-            "forward: monolith\n§stickiness: {duration_seconds: 3600}",
-            "not-supported-yet",
+            "forward: monolith\n§stickiness: {enabled: true}",
+            "missing-key",
             ".stickiness",
-            "nothing here yet",
-            "stickiness of a forward",
+            "duration_seconds is missing",
+            "stickiness without a duration",
         ),
         case(
             "forward: monolith\nstickiness: {enabled: false, duration_seconds: §0}",
@@ -510,19 +510,101 @@ def test_a_bad_rule(rule: str, code: str, path: str, says: str) -> None:
             "belongs to forward",
             "stickiness without a forward",
         ),
-        case(
-            "forward: monolith\n§transforms: [{url-rewrite: {regex: a, replace: b}}]",
-            "not-supported-yet",
-            ".transforms",
-            "nothing here yet",
-            "transforms",
-        ),
         case("forward: monolith\n§jwt: {}", "unknown-key", ".jwt", "unknown key", "an unknown action"),
     ],
 )
 def test_a_bad_action(action: str, code: str, path: str, says: str) -> None:
     """alb.md 3: what each action accepts."""
     expect_one(table_with_action(action), code, RULE + path, says)
+
+
+@pytest.mark.parametrize(
+    ("transform", "code", "path", "says"),
+    [
+        case("§url-rewrite: {regex: ^/a}", "missing-key", ".url-rewrite", "replace is missing", "no replacement"),
+        case("§url-rewrite: {replace: /a}", "missing-key", ".url-rewrite", "regex is missing", "no regex"),
+        case("url-rewrite: {regex: §'', replace: /a}", "empty-value", ".url-rewrite.regex", "empty", "an empty regex"),
+        case(
+            f"url-rewrite: {{regex: §{'a' * 1025}, replace: /a}}",
+            "too-long",
+            ".url-rewrite.regex",
+            "at most 1024",
+            "a regex of 1025 characters",
+        ),
+        case(
+            f"url-rewrite: {{regex: a, replace: §{'a' * 1025}}}",
+            "too-long",
+            ".url-rewrite.replace",
+            "at most 1024",
+            "a replacement of 1025 characters",
+        ),
+        case(
+            "url-rewrite: {regex: §(a, replace: /}",
+            "invalid-regex",
+            ".url-rewrite.regex",
+            "missing )",
+            "no regex at all",
+        ),
+        case(
+            "host-header-rewrite: {regex: §'(?=a)', replace: b}",
+            "unsupported-regex",
+            ".host-header-rewrite.regex",
+            "lookahead",
+            "a construct that the load balancer has not",
+        ),
+        case(
+            "url-rewrite: {regex: ^/(a), replace: §/$2}",
+            "invalid-value",
+            ".url-rewrite.replace",
+            "the regex has 1 group",
+            "a group that is not there",
+        ),
+        case(
+            "url-rewrite: {regex: ^/a, replace: §/$0}",
+            "invalid-value",
+            ".url-rewrite.replace",
+            "groups count from $1",
+            "group 0",
+        ),
+        case(
+            "url-rewrite: {regex: ^/a, replace: §/a b}",
+            "invalid-character",
+            ".url-rewrite.replace",
+            "percent-encode it",
+            "a blank in a path",
+        ),
+        case(
+            'host-header-rewrite: {regex: ^a, replace: §"b\\r\\nX: 1"}',
+            "invalid-character",
+            ".host-header-rewrite.replace",
+            "no Host can hold",
+            "a line end in a host",
+        ),
+        case(
+            "§{url-rewrite: {regex: a, replace: /}, host-header-rewrite: {regex: a, replace: b}}",
+            "exactly-one-key",
+            "",
+            "exactly one key",
+            "two types in one",
+        ),
+        case("§path-rewrite: {regex: a, replace: b}", "unknown-key", ".path-rewrite", "unknown key", "an unknown type"),
+    ],
+)
+def test_a_bad_transform(transform: str, code: str, path: str, says: str) -> None:
+    """alb.md 4.1: one of each type, 1024 characters, RE2, groups that exist."""
+    text = table_with_action(f"forward: monolith\ntransforms:\n  - {transform}")
+    problems = problems_of(text.replace(MARK, ""))
+
+    assert (code, RULE + ".transforms[0]" + path) in [(problem.code, problem.place.path) for problem in problems]
+    if code not in ("exactly-one-key", "unknown-key"):
+        expect_one(text, code, RULE + ".transforms[0]" + path, says)
+
+
+def test_two_transforms_of_one_type() -> None:
+    rewrite = "url-rewrite: {regex: a, replace: b}"
+    text = table_with_action(f"forward: monolith\ntransforms:\n  - {rewrite}\n  - §{rewrite}")
+
+    expect_one(text, "duplicate-transform", RULE + ".transforms[1].url-rewrite", "comes more than once")
 
 
 @pytest.mark.parametrize(
@@ -614,18 +696,71 @@ def test_a_bad_action(action: str, code: str, path: str, says: str) -> None:
             "a slow start of 10 seconds",
         ),
         case(
-            "targets: [http://a:1]\nattributes: {slow_start.duration_seconds: §30}",
-            "not-supported-yet",
+            "targets: [http://a:1]\nattributes: {slow_start.duration_seconds: §901}",
+            "out-of-range",
             ".attributes.slow_start.duration_seconds",
-            "its default, 0",
-            "slow start",
+            "0 to 900",
+            "a slow start of 901 seconds",
         ),
         case(
-            "targets: [http://a:1]\nattributes: {stickiness.enabled: §true}",
-            "not-supported-yet",
-            ".attributes.stickiness.enabled",
-            "its default, false",
-            "target stickiness",
+            "targets: [http://a:1]\nattributes: {load_balancing.algorithm.type: §least_connections}",
+            "unknown-value",
+            ".attributes.load_balancing.algorithm.type",
+            "least_outstanding_requests",
+            "an unknown algorithm",
+        ),
+        case(
+            "targets: [http://a:1]\nattributes: {load_balancing.algorithm.anomaly_mitigation: §on}",
+            "conflicting-keys",
+            ".attributes.load_balancing.algorithm.anomaly_mitigation",
+            "weighted_random",
+            "anomaly mitigation with round robin",
+        ),
+        case(
+            "targets: [http://a:1]\nattributes: {stickiness.lb_cookie.duration_seconds: §604801}",
+            "out-of-range",
+            ".attributes.stickiness.lb_cookie.duration_seconds",
+            "1 to 604800",
+            "a stickiness of more than a week",
+        ),
+        case(
+            "targets: [http://a:1]\n§attributes: {stickiness.enabled: true, stickiness.type: app_cookie}",
+            "missing-key",
+            ".attributes",
+            "stickiness.app_cookie.cookie_name",
+            "app_cookie without the cookie's name",
+        ),
+        case(
+            "targets: [http://a:1]\nattributes: {stickiness.app_cookie.cookie_name: §a b}",
+            "invalid-character",
+            ".attributes.stickiness.app_cookie.cookie_name",
+            "no cookie name",
+            "a cookie name with a blank",
+        ),
+        case(
+            "targets: [http://a:1]\nattributes:\n  stickiness.enabled: true\n"
+            "  load_balancing.cross_zone.enabled: §false",
+            "conflicting-keys",
+            ".attributes.load_balancing.cross_zone.enabled",
+            "cross-zone",
+            "stickiness without cross-zone",
+        ),
+        case(
+            "targets: [http://a:1]\nattributes:\n"
+            "  target_group_health.unhealthy_state_routing.minimum_healthy_targets.count: §0",
+            "out-of-range",
+            ".attributes.target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
+            "1 to 1000",
+            "no healthy target needed",
+        ),
+        case(
+            "targets: [http://a:1]\nattributes:\n"
+            "  target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage: 50\n"
+            "  target_group_health.dns_failover.minimum_healthy_targets.percentage: §49",
+            "out-of-range",
+            ".attributes.target_group_health.dns_failover.minimum_healthy_targets.percentage",
+            "at least 50",
+            "DNS failover later than routing",
         ),
         case(
             "targets: [http://a:1]\nattributes: {stickiness.app_cookie.cookie_name: §AWSALBAPP}",
@@ -813,6 +948,48 @@ LISTENER = "version: 1\ntarget_groups: {monolith: {targets: [http://a:1]}}\nlist
 def test_a_bad_listener(listeners: str, code: str, path: str, says: str) -> None:
     """alb.md 1.1: ports, names, defaults; alb.md 1.2: priorities."""
     expect_one(LISTENER + listeners + "\n", code, f"listeners{path}", says)
+
+
+_TWO_GROUPS = """\
+version: 1
+listeners: [{port: 8080, default: {forward: {a: 1, §b: 0}%s}}]
+target_groups:
+  a: {targets: [http://a:1]}
+  b: {targets: [http://b:1], attributes: {stickiness.enabled: true%s}}
+"""
+_APP_COOKIE = ", stickiness.type: app_cookie, stickiness.app_cookie.cookie_name: sid"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "path", "says"),
+    [
+        case(
+            _TWO_GROUPS % ("", ""),
+            "group-stickiness-required",
+            "listeners[0].default.forward.b",
+            "duration_seconds",
+            "target stickiness in a forward to several groups without its own",
+        ),
+        case(
+            _TWO_GROUPS % (", stickiness: {duration_seconds: 60}", _APP_COOKIE),
+            "app-cookie-with-weights",
+            "listeners[0].default.forward.b",
+            "lb_cookie",
+            "app_cookie in a forward to several groups",
+        ),
+    ],
+)
+def test_a_forward_to_several_groups_with_stickiness(text: str, code: str, path: str, says: str) -> None:
+    """alb.md 3.1, 5.5."""
+    expect_one(text, code, path, says)
+
+
+def test_target_stickiness_goes_with_group_stickiness_and_with_a_single_group() -> None:
+    """alb.md 3.1."""
+    both = _TWO_GROUPS % (", stickiness: {duration_seconds: 60}", "")
+    one = both.replace("{a: 1, §b: 0}, stickiness: {duration_seconds: 60}", "b")
+    assert problems_of(both.replace(MARK, "")) == []
+    assert [problem.code for problem in problems_of(one)] == ["unused-target-group"]
 
 
 def test_the_mark_is_nothing_a_table_has() -> None:

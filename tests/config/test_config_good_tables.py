@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import indent
+
 import pytest
 from config_tables import (
     CONDITIONS,
@@ -10,7 +12,6 @@ from config_tables import (
     MARK,
     SHORT,
     WHOLE,
-    WHOLE_TODAY,
     marked,
     problems_of,
     table_with_action,
@@ -33,9 +34,11 @@ from proxy.config.model import (
     QueryPair,
     RedirectConfig,
     RuleConfig,
+    StickinessConfig,
     TargetConfig,
     TargetGroupAttributes,
     TargetGroupConfig,
+    TransformConfig,
 )
 from proxy.config.problem import ConfigError
 
@@ -55,7 +58,7 @@ def test_the_shortest_table() -> None:
 
 
 def test_the_whole_example() -> None:
-    """The example of the language without what does nothing yet."""
+    """The example of the language; its one warning is for what it asks of a target group."""
     users = RuleConfig(
         "users",
         10,
@@ -63,7 +66,7 @@ def test_the_whole_example() -> None:
             ConditionConfig("host-header", ("api.mycompany.com",)),
             ConditionConfig("path-pattern", ("/api/users", "/api/users/*")),
         ),
-        forward(monolith=90, users=10),
+        ForwardConfig((("monolith", 90), ("users", 10)), stickiness_seconds=3600),
     )
     bots = RuleConfig(
         "bots",
@@ -89,16 +92,20 @@ def test_the_whole_example() -> None:
                 HealthCheckConfig(path="/health", interval_seconds=10),
             ),
             "users": TargetGroupConfig(
-                "users", (TargetConfig("http", "users", 8000),), HealthCheckConfig(path="/health")
+                "users",
+                (TargetConfig("http", "users", 8000),),
+                HealthCheckConfig(path="/health"),
+                TargetGroupAttributes(algorithm="least_outstanding_requests", slow_start_seconds=30),
             ),
         },
     )
 
-    assert (expected, []) == load_with_warnings(WHOLE_TODAY, {})
+    config, warnings = load_with_warnings(WHOLE, {})
 
-
-def test_what_does_nothing_yet_is_all_that_is_refused_in_the_whole_example() -> None:
-    assert [problem.code for problem in problems_of(WHOLE)] == ["not-supported-yet"] * 3
+    assert expected == config
+    assert [(problem.code, problem.place.path) for problem in warnings] == [
+        ("refused-by-load-balancer", "target_groups.users.attributes.slow_start.duration_seconds")
+    ]
 
 
 def test_what_does_nothing_yet_in_the_https_example() -> None:
@@ -112,7 +119,6 @@ def test_what_does_nothing_yet_in_the_https_example() -> None:
         "listeners[0].ssl_policy",
         "listeners[0].attributes.routing.http.response.server.enabled",
         "listeners[0].rules[0].authenticate-oidc",
-        "listeners[0].rules[0].transforms",
         "listeners[0].rules[0].migration",
         "listeners[0].rules[1].jwt-validation",
         "target_groups.function.target_type",
@@ -141,6 +147,23 @@ def test_conditions_in_every_form() -> None:
     ] == [rule.conditions for rule in config.listeners[0].rules]
 
 
+def test_transforms() -> None:
+    text = table_with_action(
+        """
+        forward: monolith
+        transforms:
+          - host-header-rewrite: {regex: ^(.*)$, replace: dev.$1}
+          - url-rewrite: {regex: ^/api, replace: ""}
+        """
+    )
+
+    assert load(text, {}).listeners[0].rules[0].transforms == (
+        TransformConfig("host-header-rewrite", "^(.*)$", "dev.$1"),
+        TransformConfig("url-rewrite", "^/api", ""),
+    )
+    assert load(CONDITIONS, {}).listeners[0].rules[0].transforms == ()
+
+
 def test_rules_come_in_the_order_of_their_priorities() -> None:
     text = SHORT.replace(
         "default:",
@@ -156,6 +179,16 @@ def test_rules_come_in_the_order_of_their_priorities() -> None:
     [
         pytest.param("forward: {monolith: 999}", forward(monolith=999), id="a single group with a weight"),
         pytest.param("forward: monolith\nstickiness: {enabled: false}", forward(monolith=1), id="stickiness off"),
+        pytest.param(
+            "forward: monolith\nstickiness: {duration_seconds: 604800}",
+            ForwardConfig((("monolith", 1),), stickiness_seconds=604_800),
+            id="stickiness of a week",
+        ),
+        pytest.param(
+            "forward: monolith\nstickiness: {enabled: false, duration_seconds: 60}",
+            forward(monolith=1),
+            id="a duration of stickiness that is off",
+        ),
         pytest.param("forward: monolith\ntransforms: []", forward(monolith=1), id="no transforms"),
         pytest.param("forward: monolith\nmigration: {}", forward(monolith=1), id="an empty migration"),
         pytest.param(
@@ -239,6 +272,76 @@ def test_a_target_group_with_everything() -> None:
         )
         == config.target_groups["monolith"]
     )
+
+
+_ROUTING = "target_group_health.unhealthy_state_routing.minimum_healthy_targets"
+_DNS = "target_group_health.dns_failover.minimum_healthy_targets"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected", "warnings"),
+    [
+        pytest.param(
+            "load_balancing.algorithm.type: weighted_random\nload_balancing.algorithm.anomaly_mitigation: on",
+            TargetGroupAttributes(algorithm="weighted_random", anomaly_mitigation=True),
+            [],
+            id="automatic target weights",
+        ),
+        pytest.param("slow_start.duration_seconds: 900", TargetGroupAttributes(slow_start_seconds=900), [], id="slow"),
+        pytest.param(
+            "slow_start.duration_seconds: 30\nload_balancing.algorithm.type: weighted_random",
+            TargetGroupAttributes(slow_start_seconds=30, algorithm="weighted_random"),
+            ["refused-by-load-balancer"],
+            id="slow start with another algorithm is doubtful",
+        ),
+        pytest.param(
+            "stickiness.enabled: true",
+            TargetGroupAttributes(stickiness=StickinessConfig("lb_cookie", 86_400)),
+            [],
+            id="lb_cookie for a day is the default",
+        ),
+        pytest.param(
+            "stickiness.enabled: true\nstickiness.type: lb_cookie\nstickiness.lb_cookie.duration_seconds: 1",
+            TargetGroupAttributes(stickiness=StickinessConfig("lb_cookie", 1)),
+            [],
+            id="lb_cookie",
+        ),
+        pytest.param(
+            "stickiness.enabled: true\nstickiness.type: app_cookie\nstickiness.app_cookie.cookie_name: JSESSIONID\n"
+            "stickiness.app_cookie.duration_seconds: 604800\nstickiness.lb_cookie.duration_seconds: 5",
+            TargetGroupAttributes(stickiness=StickinessConfig("app_cookie", 604_800, "JSESSIONID")),
+            [],
+            id="app_cookie",
+        ),
+        pytest.param(
+            "stickiness.type: app_cookie", TargetGroupAttributes(), [], id="a type of stickiness that is not enabled"
+        ),
+        pytest.param(
+            f"{_ROUTING}.count: 3\n{_ROUTING}.percentage: 50",
+            TargetGroupAttributes(minimum_healthy_count=3, minimum_healthy_percentage=50),
+            [],
+            id="thresholds of routing",
+        ),
+        pytest.param(
+            f"{_ROUTING}.count: 2\n{_DNS}.count: 2\n{_DNS}.percentage: off",
+            TargetGroupAttributes(minimum_healthy_count=2),
+            ["without-effect", "without-effect"],
+            id="thresholds of DNS do nothing here",
+        ),
+        pytest.param(
+            "load_balancing.cross_zone.enabled: true\nstickiness.enabled: true",
+            TargetGroupAttributes(stickiness=StickinessConfig()),
+            ["without-effect"],
+            id="cross-zone does nothing here",
+        ),
+    ],
+)
+def test_target_group_attributes(attributes: str, expected: TargetGroupAttributes, warnings: list[str]) -> None:
+    table = table_with_group("targets: [http://a:1]\nattributes:\n" + indent(attributes, "  "))
+    config, problems = load_with_warnings(table, {})
+
+    assert expected == config.target_groups["monolith"].attributes
+    assert [problem.code for problem in problems] == warnings
 
 
 def test_load_balancer_attributes() -> None:
@@ -365,7 +468,7 @@ def test_six_wildcards_and_five_values_are_within_the_quota() -> None:
     assert problems_of(text) == []
 
 
-@pytest.mark.parametrize("name", ["short", "whole today", "conditions"])
+@pytest.mark.parametrize("name", ["short", "whole", "conditions"])
 def test_loading_twice_gives_equal_tables_wherever_they_stand(name: str) -> None:
     """Places do not count: a comment above the table changes nothing."""
     text = EXAMPLES[name]

@@ -15,6 +15,7 @@ from wire import connect
 from proxy.config.model import ConditionConfig, FixedResponseConfig, RedirectConfig, RuleConfig
 from proxy.observe.alb_lines import AlbLines
 from proxy.observe.connection_log import line as connection_line
+from proxy.observe.live import LiveState
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: x.example\r\n\r\n"
 RULES = (
@@ -250,9 +251,7 @@ def test_a_server_that_hides_its_connections_gives_no_id(gateway, target):
 
 
 def test_connections_are_counted(gateway, target):
-    refusing = refused_port()
-    one = target()
-    live = gateway(one.port, refusing)
+    live = gateway(target().port)
 
     def state():
         return live.call(lambda: live.gateway.live_state(None))
@@ -264,9 +263,42 @@ def test_connections_are_counted(gateway, target):
             live.record(number + 1)
         assert state().client_connections == (1, 1)
         assert state().target_connections == {"targets": 1}
-        assert state().target_states == {("targets", "unavailable"): 2}
+        assert state().target_states == {
+            ("targets", "healthy"): 0,
+            ("targets", "unhealthy"): 0,
+            ("targets", "unavailable"): 1,
+        }
         assert state().fail_open == {"targets": False}
     wait_until(lambda: state().client_connections == (0, 1), "the connection is still counted")
-    connections = live.gateway.metrics._target_connections
-    assert connections["targets", "success"] == 1
-    assert connections["targets", "refused"] >= 1
+    assert connect_results(live) == {("targets", "success"): 1}
+
+
+def test_every_refused_connection_is_counted_also_of_a_request_that_another_target_took(gateway, target):
+    live = gateway(target().port, refused_port())
+    with connect(live.port) as client:
+        for number in range(4):
+            client.send(GET)
+            assert client.response().status == 200
+            live.record(number + 1)
+    refusals = live.targets[1].requests
+    assert refusals
+    results = connect_results(live)
+    assert results["targets", "refused"] == refusals
+    assert results.keys() == {("targets", "success"), ("targets", "refused")}
+
+
+def test_a_target_that_does_not_speak_tls_is_counted_apart(gateway, target):
+    one = target(lambda wire: wire.send(b"no TLS here" * 10))
+    live = gateway(one.port)
+    live.targets[0].scheme = "https"
+    with connect(live.port) as client:
+        client.send(GET)
+        assert client.response().status == 502
+        live.record()
+    assert connect_results(live) == {("targets", "tls"): 1}
+
+
+def connect_results(live: Any) -> dict[tuple[str, ...], float]:
+    snapshot = live.call(lambda: live.gateway.metrics.snapshot(LiveState()))
+    samples = snapshot["values"]["strangler_target_connections_opened_total"]
+    return {tuple(sample["labels"]): sample["value"] for sample in samples}

@@ -11,12 +11,12 @@ from live_gateway import wait_until
 from wire import connect
 
 import proxy.listen.protocol
-from proxy.forward.connection import TargetConnection
 from proxy.config.model import ConditionConfig, FixedResponseConfig, RuleConfig
+from proxy.forward.connection import TargetConnection
 
 DOORS = pytest.mark.parametrize("door", ["listener", "asgi", "asgi-h11"])
 LOOPS = pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-MEGABYTES = int(os.environ.get("STRANGLER_TEST_MEGABYTES", "300"))
+MEGABYTES = int(os.environ.get("STRANGLER_TEST_MEGABYTES", "100"))
 """Size of the big bodies; 2000 shows the same in a minute."""
 BLOCK = bytes(range(256)) * 4096
 BOUND = 24 << 20
@@ -66,7 +66,10 @@ def test_a_chunked_upload_is_passed_on_as_framed_with_extensions_and_trailers(ga
 @DOORS
 @pytest.mark.parametrize("cut", [1, 2, 3, 7, 50])
 def test_a_chunked_response_in_pieces_arrives_whole(gateway, target, door, cut):
-    response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n6;x\r\n world\r\n0\r\nX-Sum: 1\r\n\r\n"
+    response = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"
+        b"5\r\nhello\r\n6;x\r\n world\r\n0\r\nX-Sum: 1\r\n\r\n"
+    )
     one = target()
 
     def script(wire):
@@ -244,7 +247,11 @@ def test_a_download_that_the_client_does_not_read_stops_and_is_not_buffered(gate
 
     def script(wire):
         one.take(wire)
-        head = {"sized": b"Content-Length: %d\r\n" % total, "chunked": b"Transfer-Encoding: chunked\r\n", "until close": b""}
+        head = {
+            "sized": b"Content-Length: %d\r\n" % total,
+            "chunked": b"Transfer-Encoding: chunked\r\n",
+            "until close": b"",
+        }
         wire.send(b"HTTP/1.1 200 OK\r\n", head[framing], b"\r\n")
         data = b"%x\r\n%s\r\n" % (len(BLOCK), BLOCK) if framing == "chunked" else BLOCK
         for _ in range(total // len(BLOCK)):
@@ -292,7 +299,9 @@ def test_pipelined_responses_that_the_client_does_not_read_are_not_buffered(gate
 @LOOPS
 def test_pipelined_fixed_responses_that_the_client_does_not_read_are_not_buffered(gateway, loop):
     body = "x" * 1000
-    rule = RuleConfig("all", 1, (ConditionConfig("path-pattern", ("*",)),), FixedResponseConfig(200, "text/plain", body))
+    rule = RuleConfig(
+        "all", 1, (ConditionConfig("path-pattern", ("*",)),), FixedResponseConfig(200, "text/plain", body)
+    )
     live = gateway(rules=(rule,), loop=loop)
     _pipeline_without_reading(live, body.encode(), 16_000)
 

@@ -29,10 +29,15 @@ def echo(target):
             }
             body = json.dumps(seen).encode()
             if b"/chunked" in request.target:
-                chunks = b"".join(b"%x\r\n%s\r\n" % (len(body[i : i + 7]), body[i : i + 7]) for i in range(0, len(body), 7))
+                chunks = b"".join(
+                    b"%x\r\n%s\r\n" % (len(body[i : i + 7]), body[i : i + 7]) for i in range(0, len(body), 7)
+                )
                 wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", chunks, b"0\r\n\r\n")
             else:
-                wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), b"" if request.method == b"HEAD" else body)
+                wire.send(
+                    b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body),
+                    b"" if request.method == b"HEAD" else body,
+                )
 
     one.script = script
     return one
@@ -71,7 +76,9 @@ def test_curl(gateway, echo, arguments, size, path):
 def test_curl_keeps_its_connection_for_the_next_url(gateway, echo):
     live = gateway(echo.port)
     url = f"http://127.0.0.1:{live.port}/plain"
-    out = _curl("--http1.1", "-w", "%{num_connects}\n", "-o", "/dev/null", url, "-o", "/dev/null", url, "-o", "/dev/null", url)
+    out = _curl(
+        "--http1.1", "-w", "%{num_connects}\n", "-o", "/dev/null", url, "-o", "/dev/null", url, "-o", "/dev/null", url
+    )
     assert out.split() == [b"1", b"0", b"0"]
     live.record(3)
 

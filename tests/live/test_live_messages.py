@@ -56,7 +56,9 @@ def test_path_and_query_reach_the_target_byte_for_byte(gateway, target, door, ra
     assert one.requests[0].target in ((raw,) if door == "listener" else (raw, raw.removesuffix(b"?")))
 
 
-@pytest.mark.parametrize("raw", [b'/"<>\\^`{|}', b"/\xc3\xa9\xff", b"/a#b"], ids=["delimiters", "high bytes", "fragment"])
+@pytest.mark.parametrize(
+    "raw", [b'/"<>\\^`{|}', b"/\xc3\xa9\xff", b"/a#b"], ids=["delimiters", "high bytes", "fragment"]
+)
 def test_odd_bytes_of_a_path_are_left_to_the_target(gateway, target, raw):
     one = target()
     live = gateway(one.port)
@@ -80,7 +82,8 @@ def test_any_method_is_passed_on(gateway, target, method):
 def test_repeated_headers_stay_apart_and_in_order_both_ways(gateway, target, door):
     one = target()
     one.script = one.answering(
-        b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Path=/\r\nX-A: 1\r\nSet-Cookie: b=2, c\r\nX-A: 2\r\nContent-Length: 0\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
+        b"Set-Cookie: a=1; Path=/\r\nX-A: 1\r\nSet-Cookie: b=2, c\r\nX-A: 2\r\n\r\n"
     )
     live = gateway(one.port, door=door)
     with connect(live.port) as client:
@@ -150,7 +153,11 @@ def test_bodies_and_requests_in_one_write_are_told_apart(gateway, target):
             b"GET /3 HTTP/1.1\r\nHost: x\r\n\r\n",
         )
         assert [client.response().status for _ in range(3)] == [200, 200, 200]
-    assert [(request.target, request.body) for request in one.requests] == [(b"/1", b"GET /"), (b"/2", b"abc"), (b"/3", b"")]
+    assert [(request.target, request.body) for request in one.requests] == [
+        (b"/1", b"GET /"),
+        (b"/2", b"abc"),
+        (b"/3", b""),
+    ]
     live.record(3)
 
 
@@ -168,9 +175,18 @@ def test_connection_close_of_the_client_ends_its_connection_alone(gateway, targe
     assert one.requests[0].value("connection") is None
 
 
-def test_connection_close_of_the_target_ends_its_connection_alone(gateway, target):
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close",
+        b"HTTP/1.1 200 OK\r\nConnection: x, Close\r\nConnection: y",
+        b"HTTP/1.0 200 OK",
+    ],
+    ids=["close", "close in the first of two lines", "HTTP/1.0"],
+)
+def test_connection_close_of_the_target_ends_its_connection_alone(gateway, target, line):
     one = target()
-    one.script = one.answering(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
+    one.script = one.answering(line + b"\r\nContent-Length: 2\r\n\r\nok")
     live = gateway(one.port)
     with connect(live.port) as client:
         for _ in range(3):
@@ -213,7 +229,9 @@ def test_http_1_0_without_host_gets_the_gateways_address(gateway, target):
 
 def test_http_1_0_gets_a_chunked_response_without_its_chunks(gateway, target):
     one = target()
-    one.script = one.answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX: y\r\n\r\n")
+    one.script = one.answering(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX: y\r\n\r\n"
+    )
     live = gateway(one.port)
     with connect(live.port) as client:
         client.send(b"GET / HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n")
@@ -358,7 +376,9 @@ def test_expect_without_need_is_not_answered(gateway, target, version):
     live = gateway(one.port)
     with connect(live.port) as client:
         length, body = (b"4", b"") if version == b"1.0" else (b"0", b"")
-        client.send(b"POST / HTTP/%s\r\nHost: x\r\nContent-Length: %s\r\nExpect: 100-continue\r\n\r\n" % (version, length), body)
+        client.send(
+            b"POST / HTTP/%s\r\nHost: x\r\nContent-Length: %s\r\nExpect: 100-continue\r\n\r\n" % (version, length), body
+        )
         if version == b"1.0":
             client.send(b"data")
         assert client.response().status == 200

@@ -1,5 +1,7 @@
 """A request is sent a second time only where that cannot do it twice."""
 
+import contextlib
+
 import pytest
 from live_gateway import wait_until
 from scripted_target import OK, refused_port
@@ -64,7 +66,8 @@ def test_any_other_request_on_a_stale_connection_is_502_and_sent_once(gateway, t
 
 
 @pytest.mark.parametrize(
-    "begun", [b"H", b"HTTP/1.1 200 OK\r\nContent-", b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"]
+    "begun",
+    [b"H", b"HTTP/1.1 200 OK\r\nContent-", b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"],
 )
 def test_a_request_to_which_any_byte_came_back_is_not_repeated(gateway, target, begun):
     one = target()
@@ -184,9 +187,7 @@ def test_a_post_is_never_sent_twice_however_its_target_fails(gateway, target):
     for number in range(40):
         with connect(live.port) as client:
             client.send(_request("POST", b"%02d" % number))
-            try:
+            with contextlib.suppress(Closed):
                 client.response()
-            except Closed:
-                pass
     live.record(40)
     assert sorted(seen) == [b"%02d" % number for number in range(40)]

@@ -7,16 +7,18 @@ import threading
 import pytest
 from conftest import SHORT_IDLE
 from live_gateway import wait_until
-from wire import Closed, connect
 from websockets.asyncio.client import connect as open_websocket
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from wire import Closed, connect
 
 ASK = (
     b"GET /chat?x=%20 HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
-SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: q\r\n\r\n"
+SWITCH = (
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: q\r\n\r\n"
+)
 
 
 @contextlib.contextmanager
@@ -50,7 +52,7 @@ def test_messages_go_both_ways_and_the_client_closes(gateway):
             await websocket.send(message)
 
     async def talk(port):
-        async with open_websocket(f"ws://127.0.0.1:{port}/chat", max_size=None) as websocket:
+        async with open_websocket(f"ws://127.0.0.1:{port}/chat", max_size=None, compression=None) as websocket:
             for message in ("hello", b"\x00\xff" * 300_000, "", "bye"):
                 await websocket.send(message)
                 assert await websocket.recv() == message

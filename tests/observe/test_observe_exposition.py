@@ -43,6 +43,7 @@ CONTRACT = {
     "strangler_target_connections": ("gauge", {"target_group"}),
     "strangler_targets": ("gauge", {"target_group", "state"}),
     "strangler_target_group_fail_open": ("gauge", {"target_group"}),
+    "strangler_unhealthy_routing_requests_total": ("counter", {"target_group"}),
     "strangler_connection_log_dropped_total": ("counter", set()),
     "strangler_build_info": ("gauge", {"version", "python"}),
 }
@@ -61,7 +62,7 @@ def snapshot() -> Snapshot:
     metrics.serving([("web", "users"), ("web", "default")])
     metrics.target_connection("users", "success")
     metrics.tls_negotiation_failed("web")
-    fixed = forwarded(target_group="", target_id="", target_status=0, head_at=0.0, status=403)
+    fixed = forwarded(rule="closed", target_group="", target_id="", target_status=0, head_at=0.0, status=403)
     for record in (forwarded(), refused(), forwarded(reason="Target.ConnectionClosed"), fixed):
         metrics.series(record.listener, record.rule, record.target_group).record(record)
     return metrics.snapshot(
@@ -72,6 +73,7 @@ def snapshot() -> Snapshot:
             target_connections={"users": 1},
             target_states={("users", "healthy"): 1},
             fail_open={"users": False},
+            unhealthy_routing_requests={"users": 2},
         )
     )
 

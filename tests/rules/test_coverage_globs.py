@@ -6,7 +6,7 @@ import re
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.rules.coverage.globs import (
@@ -32,6 +32,7 @@ def plenty() -> Work:
     return Work(10_000_000, 10_000_000)
 
 
+@settings(deadline=None)
 @given(PATTERNS)
 def test_an_automaton_takes_what_the_table_takes(pattern: str) -> None:
     glob, match = glob_of(pattern, fold=False), compile_values([pattern], []).match
@@ -39,6 +40,7 @@ def test_an_automaton_takes_what_the_table_takes(pattern: str) -> None:
     assert [text for text in SHORT if match(text)] == [text for text in SHORT if glob.matches(text)]
 
 
+@settings(deadline=None)
 @given(st.none() | st.text("ab=*?\\", max_size=4), st.text("ab=*?\\", max_size=4), st.text("ab=*?\\", max_size=6))
 def test_a_pair_is_taken_as_the_table_takes_it(key: str | None, value: str, query: str) -> None:
     glob = pair_glob_of(key, value)
@@ -52,6 +54,27 @@ def test_a_pair_is_taken_as_the_table_takes_it(key: str | None, value: str, quer
     assert bool(expected) == (glob is not None and glob.matches(of_query + b"=" + rest))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "pair", "is_taken"),
+    [
+        ("a*", "b", b"a=b", True),
+        ("a*", "b", b"a=x=b", False),
+        ("a?", "b", b"a==b", False),
+        ("a", "*=b", b"a=x=b", True),
+        (None, "b", b"x=b", True),
+        (None, "b", b"x=y=b", False),
+        (r"\*", r"\?", b"*=?", True),
+        (r"\*", "1", b"a=1", False),
+    ],
+)
+def test_a_wildcard_of_a_key_ends_with_the_key(key: str | None, value: str, pair: bytes, is_taken: bool) -> None:
+    glob = pair_glob_of(key, value)
+
+    assert glob is not None
+    assert is_taken is glob.matches(pair)
+
+
+@settings(deadline=None)
 @given(PATTERNS, st.lists(PATTERNS, max_size=3), st.sampled_from([ANYTHING, PATHS, HOSTS]))
 def test_what_is_left_of_a_pattern_without_others(pattern: str, others: list[str], universe: Universe) -> None:
     """The answer is a subject that only the first takes; if there is none, there is none among the short ones."""

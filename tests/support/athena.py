@@ -12,7 +12,7 @@ ACCESS_LOG = re.compile(
 )
 """`input.regex` of the documented table; Hive's RegexSerDe wants it to match the whole line."""
 
-COLUMNS = [
+COLUMNS = (
     "type",
     "time",
     "elb",
@@ -47,14 +47,14 @@ COLUMNS = [
     "classification",
     "classification_reason",
     "conn_trace_id",
-]
+)
 
 CONNECTION_LOG = re.compile(
     r"([^ ]*) ([^ ]*) ([0-9]*) ([0-9]*) ([A-Za-z0-9.-]*) ([^ ]*) ([-.0-9]*) \"([^\"]*)\""
     r" ([^ ]*) ([^ ]*) ([^ ]*) ?([^ ]*)?( .*)?"
 )
 
-CONNECTION_COLUMNS = [
+CONNECTION_COLUMNS = (
     "time",
     "client_ip",
     "client_port",
@@ -67,7 +67,7 @@ CONNECTION_COLUMNS = [
     "leaf_client_cert_serial_number",
     "tls_verify_status",
     "conn_trace_id",
-]
+)
 
 FIELD = re.compile(r'"[^"]*"|[^ ]+')
 """One field of either log: quoted, or up to the next blank."""

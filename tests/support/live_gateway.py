@@ -32,6 +32,7 @@ from proxy.targets.target import Target
 
 Door = Literal["listener", "asgi", "asgi-h11"]
 PATIENCE = 10.0
+DEFAULT_ATTRIBUTES = LoadBalancerAttributes()
 
 
 class Records:
@@ -57,7 +58,7 @@ class LiveGateway:
         self,
         *ports: int,
         rules: tuple[RuleConfig, ...] = (),
-        attributes: LoadBalancerAttributes = LoadBalancerAttributes(),
+        attributes: LoadBalancerAttributes = DEFAULT_ATTRIBUTES,
         door: Door = "listener",
         loop: Literal["uvloop", "asyncio"] = "uvloop",
         draw: Callable[[], float] = lambda: 0.0,

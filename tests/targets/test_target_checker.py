@@ -180,9 +180,7 @@ def test_a_probe_that_takes_too_long_is_a_timeout() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    instant = HealthCheckConfig(
-        timeout_seconds=0
-    )  # below what a table may say, so that the test need not wait
+    instant = HealthCheckConfig(timeout_seconds=0)  # below what a table may say, so that the test need not wait
     result = asyncio.run(run_probe(never, Target("http", "10.0.0.1", 80), instant))
 
     assert result == ProbeResult(failure=HealthReason.TIMEOUT, detail="no response within 0 s")

@@ -240,6 +240,8 @@ def test_describe_is_what_the_admin_api_shows() -> None:
                 "in_flight": 0,
                 "requests": 1,
                 "since": 1_699_999_995.0,
+                "slow_start": False,
+                "anomaly_detection": {"result": "normal", "mitigation_in_effect": "no"},
             }
         ],
     }

@@ -80,21 +80,15 @@ def test_state_after_a_run_of_checks(checks: str, expected: str) -> None:
             id="a healthy target that begins to fail keeps no reason and says so",
         ),
         pytest.param("+t+", "", "", id="a pass clears the detail"),
-        pytest.param(
-            "+--", "Target.ResponseCodeMismatch", "got 500, wanted 200-299", id="the status and the matcher"
-        ),
-        pytest.param(
-            "+-t", "Target.Timeout", "no response within 5 s", id="the last failure gives the reason"
-        ),
+        pytest.param("+--", "Target.ResponseCodeMismatch", "got 500, wanted 200-299", id="the status and the matcher"),
+        pytest.param("+-t", "Target.Timeout", "no response within 5 s", id="the last failure gives the reason"),
         pytest.param(
             "+--c",
             "Target.FailedHealthChecks",
             "connection refused while connecting",
             id="a later failure of another kind replaces it",
         ),
-        pytest.param(
-            "ii", "Elb.InternalError", "the check itself failed: KeyError", id="the gateway's own fault"
-        ),
+        pytest.param("ii", "Elb.InternalError", "the check itself failed: KeyError", id="the gateway's own fault"),
         pytest.param(
             "--++",
             "Target.ResponseCodeMismatch",
@@ -167,9 +161,7 @@ def test_health_over_a_reload(before: str, same_checks: bool, more: str, expecte
     ("before", "enabled", "in_use", "expected"),
     [
         pytest.param(after("+"), False, True, "unavailable", id="checks switched off"),
-        pytest.param(
-            after("--"), False, True, "unavailable", id="checks switched off free an unhealthy target"
-        ),
+        pytest.param(after("--"), False, True, "unavailable", id="checks switched off free an unhealthy target"),
         pytest.param(TargetHealth(HealthState.UNAVAILABLE), True, True, "initial", id="checks switched on"),
         pytest.param(after("+"), True, False, "unused", id="last rule gone"),
         pytest.param(TargetHealth(HealthState.UNUSED), True, True, "initial", id="first rule came"),

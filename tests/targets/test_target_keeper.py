@@ -35,9 +35,7 @@ async def healthy(target: Target, config: HealthCheckConfig) -> ProbeResult:
 
 def group(name: str, *, delay: int = 300, removed: list[Target] | None = None) -> TargetGroup:
     """A group whose one entry is a host of the same name."""
-    config = TargetGroupConfig(
-        name, (TargetConfig("http", name, 80),), attributes=TargetGroupAttributes(delay)
-    )
+    config = TargetGroupConfig(name, (TargetConfig("http", name, 80),), attributes=TargetGroupAttributes(delay))
     return TargetGroup(config, on_removed=None if removed is None else removed.append)
 
 

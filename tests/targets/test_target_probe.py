@@ -57,9 +57,7 @@ async def serving(server: Server, tls: ssl.SSLContext | None = None) -> AsyncIte
         await listening.wait_closed()
 
 
-def check(
-    server: Server, config: HealthCheckConfig = CHECK, tls: ssl.SSLContext | None = None
-) -> ProbeResult:
+def check(server: Server, config: HealthCheckConfig = CHECK, tls: ssl.SSLContext | None = None) -> ProbeResult:
     async def main() -> ProbeResult:
         async with serving(server, tls) as target:
             return await run_probe(probe_http, target, config)
@@ -76,9 +74,7 @@ def check(
         pytest.param(
             b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "", "", id="an interim response first"
         ),
-        pytest.param(
-            b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\nshort", "", "", id="the body does not count"
-        ),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\nshort", "", "", id="the body does not count"),
         pytest.param(
             b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
             "Target.ResponseCodeMismatch",
@@ -97,12 +93,8 @@ def check(
             "no valid response: illegal status line",
             id="garbage",
         ),
-        pytest.param(
-            b"\0" * 200_000, "Target.FailedHealthChecks", "no valid response: ", id="endless garbage"
-        ),
-        pytest.param(
-            b"", "Target.FailedHealthChecks", "no valid response: Server disconnected", id="closes at once"
-        ),
+        pytest.param(b"\0" * 200_000, "Target.FailedHealthChecks", "no valid response: ", id="endless garbage"),
+        pytest.param(b"", "Target.FailedHealthChecks", "no valid response: Server disconnected", id="closes at once"),
     ],
 )
 def test_what_a_check_makes_of_a_response(response: bytes, reason: str, detail: str) -> None:
@@ -144,9 +136,7 @@ def test_a_target_that_says_nothing_is_a_timeout_and_its_connection_is_closed() 
 
 def test_the_connection_is_closed_after_the_headers_of_a_response_that_never_ends() -> None:
     async def main() -> ProbeResult:
-        server = Server(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n", closes=False
-        )
+        server = Server(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n", closes=False)
         async with serving(server) as target:
             result = await run_probe(probe_http, target, CHECK)
             await server.client_closed.wait()

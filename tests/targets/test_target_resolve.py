@@ -14,9 +14,7 @@ from proxy.targets.resolve import Lookup, ResolveError, Resolver, of_one_family,
 @pytest.mark.parametrize(
     ("answers", "expected"),
     [
-        pytest.param(
-            ["10.0.0.2", "10.0.0.1"], ("10.0.0.1", "10.0.0.2"), id="sorted, so that order is stable"
-        ),
+        pytest.param(["10.0.0.2", "10.0.0.1"], ("10.0.0.1", "10.0.0.2"), id="sorted, so that order is stable"),
         pytest.param(["10.0.0.10", "10.0.0.9"], ("10.0.0.9", "10.0.0.10"), id="sorted as numbers"),
         pytest.param(["10.0.0.1", "10.0.0.1"], ("10.0.0.1",), id="each once"),
         pytest.param(["::1", "127.0.0.1"], ("127.0.0.1",), id="localhost is its IPv4 address"),
@@ -50,9 +48,7 @@ def answering(*addresses: str) -> Lookup:
             "users does not resolve: Name or service not known",
             id="unknown name",
         ),
-        pytest.param(
-            failing(OSError("no name server")), "users does not resolve: no name server", id="other"
-        ),
+        pytest.param(failing(OSError("no name server")), "users does not resolve: no name server", id="other"),
         pytest.param(
             failing(UnicodeError("label too long")),
             "users does not resolve: label too long",

@@ -1,5 +1,5 @@
 """Which rules can never win, proven, each with a request that shows it (alb.md 1.3)."""
 
-from proxy.rules.coverage.analyse import Analysis, Undecided, analyse
+from proxy.rules.coverage.analysis import Analysis, Undecided, analyse
 
 __all__ = ["Analysis", "Undecided", "analyse"]

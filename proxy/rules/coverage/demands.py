@@ -177,6 +177,8 @@ def _of_glob(
         text = glob.filled(filler)
         if universe.holds(text) and not any(demand.takes(text) for demand in avoided):
             return text
+    if glob.is_literal:
+        return None
     others = [other for demand in avoided for other in demand.globs]
     shortest = difference(glob, others, universe, work)
     if shortest is None or not any(demand.takes(shortest) for demand in avoided if demand.regexes):

@@ -1,7 +1,8 @@
 """What can be told of a regular expression by reading it: a text that it takes, and how such texts begin.
 
-The text is the shortest way through it: first alternatives and fewest repeats. The sampler knows the constructs that tables are written with and gives None for the rest. What it gives has still to be
-matched, because anchors are only skipped.
+The text is the shortest way through it: first alternatives and fewest repeats. The sampler knows the constructs that
+tables are written with and gives None for the rest. What it gives has still to be matched, because anchors are only
+skipped.
 """
 
 from __future__ import annotations

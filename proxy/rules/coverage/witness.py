@@ -143,11 +143,12 @@ class _Search:
         demands = [demand for part in self.earlier[number].by_part.values() for demand in part]
         if any(demand.text == other.text for demand in demands for other in avoided.get(demand.part, ())):
             return self.avoiding(number + 1, avoided, choices)
-        # What the rule itself says nothing about is the easiest to fail.
-        for demand in sorted(demands, key=lambda demand: demand.part in self.rule.by_part):
+        met = {demand.key: self._meets(choices.get(demand.part, ABSENT), demand) for demand in demands}
+        # What fails already is the easiest to fail, then what the rule itself says nothing about.
+        for demand in sorted(demands, key=lambda demand: (met[demand.key], demand.part in self.rule.by_part)):
             narrower = {**avoided, demand.part: (*avoided.get(demand.part, ()), demand)}
             try:
-                choice = self._choose(demand.part, narrower)
+                choice = self._choose(demand.part, narrower) if met[demand.key] else choices.get(demand.part, ABSENT)
             except UndecidedError as error:
                 self.undecided = error
                 continue
@@ -157,6 +158,12 @@ class _Search:
             if found is not None:
                 return found
         return None
+
+    def _meets(self, choice: Choice, demand: Demand) -> bool:
+        if demand.part in (METHOD, SOURCE):
+            return True  # or not: choosing again costs no more than looking
+        self.work.spend(sum(map(len, choice)))
+        return any(demand.takes(text) for text in choice)
 
     def _choose(self, part: Part, avoided: Avoided) -> Choice | None:
         return choose(part, self.rule.by_part.get(part, ()), avoided.get(part, ()), self.work)

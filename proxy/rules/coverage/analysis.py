@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from proxy.config.model import ConditionConfig, Config, ListenerConfig, RuleConfig
-from proxy.config.problem import ConfigError, Place, Problem
+from proxy.config.problem import ConfigError, Place, Problem, in_order
 from proxy.rules.coverage.demands import SOURCE
 from proxy.rules.coverage.values import covered, values_of, why_impossible
 from proxy.rules.coverage.witness import Demands, Witness, find_witness
@@ -77,7 +77,7 @@ def analyse(config: Config, environment: Mapping[str, str] | None = None) -> Ana
             message = "the rules are too entangled to compare all of them: some that never win may not be reported"
             analysis.problems.append(Problem("warning", "analysis-incomplete", listener.place, message))
             break
-    analysis.problems.sort(key=lambda problem: (problem.place.line, problem.place.column))
+    analysis.problems = in_order(analysis.problems)
     return analysis
 
 
@@ -196,9 +196,10 @@ class _ListenerAnalysis:
 
     def _report_death(self, rule: RuleConfig, takers: Sequence[int], shown: str) -> None:
         priority = min(self.listener.rules[taker].priority for taker in takers)
+        remedy = f"give it a priority below {priority}" if priority > 1 else "give the other a later priority"
         message = (
             f'rule "{rule.name}" can never win: what satisfies it satisfies {self._one_of(takers)} first; {shown}; '
-            f"give it a priority below {priority}, or remove it"
+            f"{remedy}, or remove it"
         )
         self._warn("never-wins", rule.place, message)
 
