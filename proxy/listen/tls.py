@@ -10,7 +10,9 @@ resumes a session that another trust store or policy allowed.
 
 from __future__ import annotations
 
+import logging
 import ssl
+import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +22,8 @@ from typing import Any, Final, TypeVar
 from proxy.config.model import CertificateFacts, ListenerConfig
 from proxy.config.ssl_policies import SSL_POLICIES, SslPolicy
 from proxy.tls import SESSION_REUSED, ClientCertificate, TlsSession, certificate_arn
+
+logger = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS: Final = 10.0
 """How long a client may take for its handshake."""
@@ -201,6 +205,22 @@ def _apply(policy: SslPolicy, context: ssl.SSLContext) -> None:
         # OpenSSL 3 has TLS 1.0 and 1.1 at security level 0 only: their signatures are SHA-1.
         level = 0 if policy.minimum in ("TLSv1", "TLSv1.1") else 1
         context.set_ciphers(f"{':'.join(policy.ciphers)}:@SECLEVEL={level}")
+
+
+def ignore_bad_server_names() -> None:
+    """Have nothing written to standard error for a client whose server name is no ASCII; its handshake fails.
+
+    Python decodes the name before our callback can see it, and reports the failure as an exception nobody can catch.
+    """
+    report = sys.unraisablehook
+
+    def hook(failure: sys.UnraisableHookArgs) -> None:
+        if failure.exc_type is UnicodeDecodeError and isinstance(failure.object, bytes):
+            logger.debug("a client asks for the server name %r", failure.object)
+        else:
+            report(failure)
+
+    sys.unraisablehook = hook
 
 
 # What came of it
