@@ -83,6 +83,7 @@ class RequestExchange(RequestRecord):
         "_listener",
         "_outgoing",
         "_paused",
+        "_repeated",
         "_replay",
         "_request_complete",
         "_runtime",
@@ -153,6 +154,7 @@ class RequestExchange(RequestRecord):
         self._outgoing: list[bytes] = []
         self._replay: bytes | None = None
         self._attempts = 0
+        self._repeated = False
         self._request_complete = False
         self._started = False
         self._informed = False
@@ -316,8 +318,8 @@ class RequestExchange(RequestRecord):
 
     # To the target
 
-    def _send(self, target: Target, data: bytes) -> None:
-        """Offer the request to a target: over an idle connection at once, else over a new one."""
+    def _send(self, target: Target, data: bytes, *, anew: bool = False) -> None:
+        """Offer the request to a target: over an idle connection at once, else (or if `anew`) over a new one."""
         self._attempts += 1
         self._target = target
         target.in_flight += 1
@@ -326,7 +328,7 @@ class RequestExchange(RequestRecord):
         pool = target.pool
         if type(pool) is not Pool:
             pool = Pool.of(target)
-        connection = pool.take_idle() if self._attempts == 1 else None
+        connection = None if anew else pool.take_idle()
         if connection is not None:
             self._dispatch(connection, data)
             return
@@ -450,12 +452,12 @@ class RequestExchange(RequestRecord):
             self._target = None
             try:
                 other = self._group.pick_other(target)
-                # A connection that was kept may just have been too old; a refused one will be refused again.
-                if other is None and error.sent:
+                # A connection that was kept may just have been too old; a new one would fail again.
+                if other is None and connection is not None and connection.was_stale:
                     other = target
                 if other is not None:
                     self._outgoing = []
-                    self._send(other, data)
+                    self._send(other, data, anew=error.sent)
                     return
             except GatewayError as failure:
                 self._fail(failure)
@@ -463,16 +465,17 @@ class RequestExchange(RequestRecord):
         self._fail(error)
 
     def _data_to_repeat(self, error: TargetError, connection: TargetConnection | None) -> bytes | None:
-        """The bytes to send again: all unsent ones, or a whole small idempotent request on a connection gone stale."""
+        """The bytes to send again: all unsent ones, or, once, a whole small idempotent request to which nothing came."""
         if self._attempts >= MAX_ATTEMPTS or self._informed or error.status == TargetTimeoutError.status:
             return None
         if not error.sent:
             return b"".join(self._outgoing)
-        if self.method not in IDEMPOTENT or self._upgrade or connection is None or not connection.was_stale:
+        if self.method not in IDEMPOTENT or self._upgrade or connection is None or connection.received_any:
             return None
-        if isinstance(error, TargetClosedError):
-            return self._replay
-        return None
+        if self._repeated or not isinstance(error, TargetClosedError):
+            return None
+        self._repeated = True
+        return self._replay
 
     def tunnel_opened(self, head: ResponseHead, data: bytes, now: float) -> None:
         if not self._upgrade:

@@ -64,7 +64,7 @@ class RequestView:
         self.path = unquote_to_bytes(path) if b"%" in path else path
         self.query = query.partition(b"#")[0] if mark else b""
         host_port = fields.get(b"host", b"")
-        if host_port and len(fields) != len(headers):
+        if b"host" in fields and len(fields) != len(headers):
             host_port = self.header_values(b"host")[0]
         self.host_port = host_port = host_port.lower()
         self.host = host_port if b":" not in host_port else strip_port(host_port)

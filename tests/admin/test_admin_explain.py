@@ -96,9 +96,7 @@ def test_a_single_listener_takes_any_port() -> None:
         pytest.param({"url": "ftp://h/"}, "neither http://host/path nor /path", id="another scheme"),
         pytest.param({"url": "http:///path"}, "needs a host", id="no host"),
         pytest.param({"url": "http://user:pw@h/"}, "without user and password", id="credentials"),
-        pytest.param(
-            {"url": "http://h:9/"}, "name one of web (port 8080), internal", id="a port of no listener"
-        ),
+        pytest.param({"url": "http://h:9/"}, "name one of web (port 8080), internal", id="a port of no listener"),
         pytest.param({"url": "/path"}, "name one of web (port 8080), internal", id="no port at all"),
         pytest.param(
             {"url": "/", "listener": "wed"},

@@ -27,7 +27,9 @@ target_groups:
   monolith: {targets: [http://localhost:8000]}
   u: {targets: [http://localhost:8001]}
 """
-UNDECIDED = SHADOWED.replace('{path-pattern: "/api/*"}', '{path-pattern: {regex: "^/api/[a-z]+$"}}')
+UNDECIDED = SHADOWED.replace('{path-pattern: "/api/*"}', "{path-pattern: {regex: ^/api/.}}").replace(
+    "{path-pattern: /api/users}", "{path-pattern: /api/users*}"
+)
 SAYS = (
     'rule "users" can never win: what satisfies it satisfies rule "api" (priority 10) first; GET '
     'http://a.example.com/api/users goes to rule "api" (priority 10); give it a priority below 10, or remove it'

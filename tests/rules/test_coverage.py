@@ -114,6 +114,7 @@ def source(*values: str) -> ConditionConfig:
         pytest.param(((header("X", "*a*"),), (header("X", "b"), header("X", "a"))), id="one of two lines is enough"),
         pytest.param(((path_regex("^/a$"),), (path_regex("^/a$"), host("a.com"))), id="the same regex"),
         pytest.param(((path_regex("^/a$", "^/b$"),), (path_regex("^/b$"),)), id="one of the same regexes"),
+        pytest.param(((path_regex("^/[ab]$"),), (path("/a", "/b"),)), id="each of its values, by a regex"),
         pytest.param(((path("/*"),), (path_regex("/a$"),)), id="every path, so whatever a regex takes"),
         pytest.param(((path("/api/*"),), (path_regex("^/api/v[0-9]+/.*$"),)), id="a regex that begins below a path"),
     ],
