@@ -12,7 +12,7 @@ from typing import Final
 
 from proxy.config.model import LoadBalancerAttributes
 from proxy.errors import TooManyForwardedError
-from proxy.http1.head import Headers, ResponseHead, join_fields, list_items
+from proxy.http1.head import MAX_REMEMBERED_BYTES, Headers, ResponseHead, join_fields, list_items
 from proxy.rules.request import RequestView, strip_port
 from proxy.tls import TlsSession
 
@@ -108,9 +108,11 @@ class ForwardedLines:
     Attributes:
         constant: All the lines of a client that sends no X-Forwarded-For itself.
         changed: Fields that a client's request cannot have passed on as they are.
+        remembered: The last header block that needs nothing of its own request, with what a target gets for it: clients
+            send the same block again and again.
     """
 
-    __slots__ = ("attributes", "changed", "client_port", "constant", "peer", "proto_port_and_tls")
+    __slots__ = ("attributes", "changed", "client_port", "constant", "peer", "proto_port_and_tls", "remembered")
 
     def __init__(
         self,
@@ -131,6 +133,7 @@ class ForwardedLines:
             self.changed |= tls.removed_headers(version_and_cipher=wanted)
             self.proto_port_and_tls += tls.header_lines(version_and_cipher=wanted)
         self.constant = self.lines([])
+        self.remembered: tuple[bytes, bytes] = (b"", b"")
 
     def lines(self, values: list[bytes]) -> bytes:
         """The lines for a request that came with these X-Forwarded-For values; may raise `TooManyForwardedError`."""
@@ -164,9 +167,15 @@ def request_head_to_target(
     Raises:
         TooManyForwardedError: More than 30 addresses in X-Forwarded-For.
     """
+    target = view.target
+    known, lines = forwarded.remembered
+    # The very same object: a door that has met the block before passes it on.
+    if known is block and target[:1] == b"/" and known:
+        trace_id = b"Root=" + new_trace_root()
+        head = b"%s %s HTTP/1.1\r\n%sX-Amzn-Trace-Id: %s\r\n\r\n" % (view.method, target, lines, trace_id)
+        return head, trace_id
     fields = view.fields
     attributes = forwarded.attributes
-    target = view.target
     host = host_to_target(view, attributes)
     if target[:1] != b"/":
         target = target_in_origin_form(target)
@@ -185,6 +194,8 @@ def request_head_to_target(
         lines += forwarded.lines(view.header_values(b"x-forwarded-for"))
         traced = view.header_values(b"x-amzn-trace-id")
         trace_id = trace_id_to_target(traced[0] if traced else None, len(block))
+    if len(block) <= MAX_REMEMBERED_BYTES and not (upgrade or ambiguous) and b"x-amzn-trace-id" not in fields:
+        forwarded.remembered = (block, lines) if view.target is target else (b"", b"")
     return (
         b"%s %s HTTP/1.1\r\n%sX-Amzn-Trace-Id: %s\r\n\r\n" % (view.method, target, lines, trace_id),
         trace_id,
@@ -232,6 +243,15 @@ def response_block_to_client(head: ResponseHead, *, decoded: bool = False) -> by
     Args:
         decoded: Whether the chunks are taken off before the body is sent on, so that Transfer-Encoding goes too.
     """
+    if head.client_block is not None and not decoded:
+        return head.client_block
+    block = _block_to_client(head, decoded)
+    if not decoded:
+        head.client_block = block
+    return block
+
+
+def _block_to_client(head: ResponseHead, decoded: bool) -> bytes:
     fields = head.fields
     has_both_lengths = b"transfer-encoding" in fields and b"content-length" in fields
     if HOP_BY_HOP.isdisjoint(fields) and not decoded and not has_both_lengths:

@@ -22,6 +22,8 @@ MAX_REQUEST_HEAD_BYTES = 64 * 1024
 """Longest request head (alb.md 1.4)."""
 MAX_RESPONSE_HEAD_BYTES = 32 * 1024
 """Longest response head (alb.md 1.4)."""
+MAX_REMEMBERED_BYTES = 4 * 1024
+"""Longest head that a connection remembers in case the next one is like it; that is what an idle one costs."""
 
 CHUNKED = -1
 """Body length of a message with `Transfer-Encoding: chunked`."""
@@ -33,11 +35,14 @@ _FIELDS = rb"((?:" + _TOKEN + rb":[^\r\n\x00]*+\r\n)*+)\r\n"
 _TARGET = rb"(?:/|\*(?= )|[A-Za-z][A-Za-z0-9+.\-]*+://)[^\x00-\x20\x7f]*+"
 _REQUEST = re.compile(rb"(" + _TOKEN + rb") (" + _TARGET + rb") HTTP/1\.([01])\r\n" + _FIELDS)
 _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: ([^\r\n\x00]*+))?\r\n" + _FIELDS)
+_LINE = re.compile(rb"(" + _TOKEN + rb") (" + _TARGET + rb") HTTP/1\.([01])")
 _FIELD = re.compile(rb"([^:\r\n]++):[ \t]*+([^\r\n]*+)\r\n")
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\r\n\x00]+) HTTP/(\d)\.(\d)")
 _DIGITS = re.compile(rb"\d{1,18}")
 """A length that no recipient's 64-bit integer overflows with (alb.md 6.8, BadContentLength)."""
 _HOPELESS = re.compile(rb"\A[^!#$%&'*+\-.^_`|~0-9A-Za-z\r]|(?<!\r)\n")
+
+_NOT_FORWARDED = frozenset({b"TRACE", b"CONNECT"})
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -68,13 +73,15 @@ class RequestHead:
 
     __slots__ = ("block", "fields", "headers", "method", "minor", "target")
 
-    def __init__(self, method: bytes, target: bytes, minor: int, block: bytes) -> None:
+    def __init__(
+        self, method: bytes, target: bytes, minor: int, block: bytes, headers: Headers, fields: dict[bytes, bytes]
+    ) -> None:
         self.method = method
         self.target = target
         self.minor = minor
         self.block = block
-        self.headers = headers = split_fields(block)
-        self.fields = {name.lower(): value for name, value in headers}
+        self.headers = headers
+        self.fields = fields
 
 
 def parse_request_head(head: bytes) -> RequestHead:
@@ -91,11 +98,43 @@ def parse_request_head(head: bytes) -> RequestHead:
     if match is None:
         raise _why_bad(head)
     method, target, minor, block = match.groups()
-    request = RequestHead(method, target, 1 if minor == b"1" else 0, block)
+    headers = split_fields(block)
+    fields = {name.lower(): value for name, value in headers}
+    request = RequestHead(method, target, 1 if minor == b"1" else 0, block, headers, fields)
     if len(head) > MAX_LINE_BYTES:
         _check_line_lengths(head)
     check_request(method, request.minor, request.fields)
     return request
+
+
+class RememberedHead:
+    """A request head, in case the next one on its connection differs in the request line alone, as most do.
+
+    Attributes:
+        head, length: The head, and its `request_body_length`.
+    """
+
+    __slots__ = ("_ending", "_version", "head", "length")
+
+    def __init__(self, head: RequestHead, length: int) -> None:
+        self.head = head
+        self.length = length
+        self._ending = b"\r\n" + head.block + b"\r\n"
+        self._version = b"1" if head.minor else b"0"
+
+    def again(self, head: bytes) -> RequestHead | None:
+        """What `parse_request_head` returns, if only the request line is another one; None if that is not so."""
+        line_end = len(head) - len(self._ending)
+        if not 0 < line_end <= MAX_LINE_BYTES or not head.endswith(self._ending):
+            return None
+        match = _LINE.fullmatch(head, 0, line_end)
+        if match is None:
+            return None
+        method, target, version = match.groups()
+        if version != self._version or method in _NOT_FORWARDED:
+            return None
+        like = self.head
+        return RequestHead(method, target, like.minor, like.block, like.headers, like.fields)
 
 
 def cannot_become_request(data: bytes) -> bool:
@@ -113,7 +152,7 @@ def is_request_target(target: bytes) -> bool:
 
 def check_request(method: bytes, minor: int, fields: dict[bytes, bytes]) -> None:
     """Refuse a well-formed request that the load balancer answers itself: 405 or 400, see `parse_request_head`."""
-    if method == b"TRACE" or method == b"CONNECT":
+    if method in _NOT_FORWARDED:
         raise MethodNotAllowedError(f"{method.decode()} is not forwarded")
     if b"host" not in fields and minor == 1:
         raise BadRequestError("an HTTP/1.1 request without Host")
@@ -200,11 +239,17 @@ class MalformedResponseError(ValueError):
 
 
 class ResponseHead:
-    """A well-formed response head; attributes as in `RequestHead`. `reason` may be empty."""
+    """A well-formed response head; attributes as in `RequestHead`. `reason` may be empty.
 
-    __slots__ = ("block", "fields", "headers", "minor", "reason", "status")
+    It serves again for every response that begins with the same bytes, `raw`, so nothing of it is changed;
+    `client_block` is for the forwarder to keep what it makes of `block`.
+    """
 
-    def __init__(self, status: int, reason: bytes, minor: int, block: bytes) -> None:
+    __slots__ = ("block", "client_block", "fields", "headers", "minor", "raw", "reason", "status")
+
+    def __init__(self, status: int, reason: bytes, minor: int, block: bytes, raw: bytes = b"") -> None:
+        self.client_block: bytes | None = None
+        self.raw = raw
         self.status = status
         self.reason = reason
         self.minor = minor
@@ -219,7 +264,7 @@ def parse_response_head(head: bytes) -> ResponseHead:
     if match is None:
         raise MalformedResponseError("the response head is malformed")
     minor, status, reason, block = match.groups()
-    return ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0, block)
+    return ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0, block, head)
 
 
 def response_body_length(head: ResponseHead, *, to_head: bool) -> int:

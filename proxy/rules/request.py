@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
@@ -66,8 +67,7 @@ class RequestView:
         host_port = fields.get(b"host", b"")
         if b"host" in fields and len(fields) != len(headers):
             host_port = self.header_values(b"host")[0]
-        self.host_port = host_port = host_port.lower()
-        self.host = host_port if b":" not in host_port else strip_port(host_port)
+        self.host_port, self.host = _folded(host_port) if len(host_port) < 256 else _fold(host_port)
 
     @classmethod
     def of(
@@ -103,6 +103,15 @@ class RequestView:
                 if key or value
             ]
         return self._pairs
+
+
+def _fold(host_port: bytes) -> tuple[bytes, bytes]:
+    """A Host in lower case, with and without its port."""
+    host_port = host_port.lower()
+    return host_port, host_port if b":" not in host_port else strip_port(host_port)
+
+
+_folded = lru_cache(maxsize=1024)(_fold)
 
 
 def strip_port(host_port: bytes) -> bytes:
