@@ -474,7 +474,7 @@ class RequestExchange(RequestRecord):
         self._fail(error)
 
     def _data_to_repeat(self, error: TargetError, connection: TargetConnection | None) -> bytes | None:
-        """The bytes to send again: all unsent ones, or, once, a whole small idempotent request nothing came for."""
+        """The bytes to send again: all unsent ones or, once, a whole small idempotent request that got no byte back."""
         if self._attempts >= MAX_ATTEMPTS or self._informed or error.status == TargetTimeoutError.status:
             return None
         if not error.sent:

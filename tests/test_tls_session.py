@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from proxy.config.model import LoadBalancerAttributes
 from proxy.forward.headers import ForwardedLines, request_head_to_target
+from proxy.http1.head import HeaderBlock
 from proxy.observe.connection_log import line
 from proxy.rules.request import RequestView
 from proxy.tls import ClientCertificate, TlsSession, certificate_arn
@@ -108,3 +109,18 @@ def test_a_certificates_arn_looks_like_one() -> None:
     arn = certificate_arn("0123456789abcdef" * 4)
 
     assert arn == "arn:aws:acm:local:000000000000:certificate/01234567-89ab-cdef-0123-456789abcdef"
+
+
+def test_what_is_remembered_of_one_connection_is_not_taken_for_another() -> None:
+    """A listener that begins to verify clients has connections of before beside its new ones."""
+    lines = HeaderBlock(b"Host: a:8443\r\nX-Amzn-Mtls-Clientcert-Subject: CN=forged\r\n")
+    attributes = LoadBalancerAttributes()
+    verified = TlsSession("TLSv1.3", "TLS_AES_128_GCM_SHA256", verifies=True)
+
+    def told(tls: TlsSession) -> bool:
+        view = RequestView.of("GET", "/", [], peer="10.0.0.1", scheme="https", port=8443)
+        view.lines, view.headers, view.fields = lines, lines.headers, lines.fields
+        forwarded = ForwardedLines("10.0.0.1", 40000, "https", 8443, attributes, tls)
+        return b"forged" in request_head_to_target(view, lines.block, forwarded)[0]
+
+    assert [told(SESSION), told(verified), told(verified), told(SESSION)] == [True, False, False, True]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 from proxy.errors import TargetClosedError, TargetError, TargetResponseError
 from proxy.http1.body import BadBodyError, Body, BodyUntilClose, body_of
 from proxy.http1.head import (
-    MAX_REMEMBERED_BYTES,
     MAX_RESPONSE_HEAD_BYTES,
     UNTIL_CLOSE,
     MalformedResponseError,
@@ -74,7 +73,6 @@ class TargetConnection(asyncio.Protocol):
     __slots__ = (
         "_buffer",
         "_informational",
-        "_last",
         "_pool",
         "_receiver",
         "_started",
@@ -98,7 +96,6 @@ class TargetConnection(asyncio.Protocol):
         self._to_head = False
         self._tunnel = False
         self._informational = 0
-        self._last: ResponseHead | None = None
         self.body: Body | None = None
         self.closed = False
         self.keep_alive = True
@@ -250,11 +247,6 @@ class TargetConnection(asyncio.Protocol):
     def _read_head(self, data: bytes, receiver: Receiver, now: float) -> None:
         if self._buffer:
             data = self._buffer + data
-        last = self._last
-        if last is not None and data.startswith(last.raw):
-            self._buffer = b""
-            self._begin_response(last, data, len(last.raw), receiver, now)
-            return
         end = data.find(b"\r\n\r\n") + 4
         if end == 3:
             if len(data) > MAX_RESPONSE_HEAD_BYTES or not _may_become_response(data):
@@ -274,12 +266,6 @@ class TargetConnection(asyncio.Protocol):
         if head.status < 200:
             self._read_informational(head, data[end:], receiver, now)
             return
-        if end <= MAX_REMEMBERED_BYTES:
-            self._last = head
-        self._begin_response(head, data, end, receiver, now)
-
-    def _begin_response(self, head: ResponseHead, data: bytes, end: int, receiver: Receiver, now: float) -> None:
-        """A final response's head has come, and ends at `end` of these bytes."""
         try:
             length = response_body_length(head, to_head=self._to_head)
         except MalformedResponseError as error:

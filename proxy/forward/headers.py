@@ -8,11 +8,12 @@ from __future__ import annotations
 import random
 import re
 import time
+from functools import lru_cache
 from typing import Final
 
 from proxy.config.model import LoadBalancerAttributes
 from proxy.errors import TooManyForwardedError
-from proxy.http1.head import MAX_REMEMBERED_BYTES, Headers, ResponseHead, join_fields, list_items
+from proxy.http1.head import Headers, ResponseHead, join_fields, list_items
 from proxy.rules.request import RequestView, strip_port
 from proxy.tls import TlsSession
 
@@ -102,17 +103,21 @@ def trace_id_to_target(received: bytes | None, head_size: int) -> bytes:
     return b";".join([b"Self=" + new_trace_root(), *(part for part in parts if not part.startswith(b"Self="))])
 
 
+@lru_cache(maxsize=8)
+def _changed_and(removed: frozenset[bytes]) -> frozenset[bytes]:
+    """One object for all connections alike, so that what is made for one of them may serve the others."""
+    return _CHANGED_TO_TARGET | removed
+
+
 class ForwardedLines:
     """What a connection adds to each of its requests: X-Forwarded-* lines, over TLS those about it, too.
 
     Attributes:
         constant: All the lines of a client that sends no X-Forwarded-For itself.
         changed: Fields that a client's request cannot have passed on as they are.
-        remembered: The last header block that needs nothing of its own request, with what a target gets for it: clients
-            send the same block again and again.
     """
 
-    __slots__ = ("attributes", "changed", "client_port", "constant", "peer", "proto_port_and_tls", "remembered")
+    __slots__ = ("attributes", "changed", "client_port", "constant", "peer", "proto_port_and_tls")
 
     def __init__(
         self,
@@ -130,10 +135,9 @@ class ForwardedLines:
         self.changed = _CHANGED_TO_TARGET
         if tls is not None:
             wanted = attributes.tls_version_and_cipher_suite
-            self.changed |= tls.removed_headers(version_and_cipher=wanted)
+            self.changed = _changed_and(tls.removed_headers(version_and_cipher=wanted))
             self.proto_port_and_tls += tls.header_lines(version_and_cipher=wanted)
         self.constant = self.lines([])
-        self.remembered: tuple[bytes, bytes] = (b"", b"")
 
     def lines(self, values: list[bytes]) -> bytes:
         """The lines for a request that came with these X-Forwarded-For values; may raise `TooManyForwardedError`."""
@@ -168,12 +172,19 @@ def request_head_to_target(
         TooManyForwardedError: More than 30 addresses in X-Forwarded-For.
     """
     target = view.target
-    known, lines = forwarded.remembered
-    # The very same object: a door that has met the block before passes it on.
-    if known is block and target[:1] == b"/" and known:
-        trace_id = b"Root=" + new_trace_root()
-        head = b"%s %s HTTP/1.1\r\n%sX-Amzn-Trace-Id: %s\r\n\r\n" % (view.method, target, lines, trace_id)
-        return head, trace_id
+    shared = view.lines
+    if shared is not None and shared.to_target is not None and target[:1] == b"/" and not upgrade:
+        (attributes, port, changed), lines = shared.to_target
+        if attributes is forwarded.attributes and port == view.port and changed is forwarded.changed:
+            trace_id = b"Root=" + new_trace_root()
+            head = b"%s %s HTTP/1.1\r\n%s%sX-Amzn-Trace-Id: %s\r\n\r\n" % (
+                view.method,
+                target,
+                lines,
+                forwarded.constant,
+                trace_id,
+            )
+            return head, trace_id
     fields = view.fields
     attributes = forwarded.attributes
     host = host_to_target(view, attributes)
@@ -187,15 +198,17 @@ def request_head_to_target(
         and host
         and (len(fields) == len(view.headers) or len(view.header_values(b"host")) == 1)
     ):
-        trace_id = b"Root=" + new_trace_root()
-        lines = block + forwarded.constant
+        lines = block
     else:
         lines = _rewritten(view, host or fallback_host, forwarded, upgrade, chunked, ambiguous)
-        lines += forwarded.lines(view.header_values(b"x-forwarded-for"))
-        traced = view.header_values(b"x-amzn-trace-id")
-        trace_id = trace_id_to_target(traced[0] if traced else None, len(block))
-    if len(block) <= MAX_REMEMBERED_BYTES and not (upgrade or ambiguous) and b"x-amzn-trace-id" not in fields:
-        forwarded.remembered = (block, lines) if view.target is target else (b"", b"")
+    traced = view.header_values(b"x-amzn-trace-id")
+    trace_id = trace_id_to_target(traced[0] if traced else None, len(block))
+    plain = host and view.target is target and not (upgrade or ambiguous or traced or b"x-forwarded-for" in fields)
+    if shared is not None and plain:
+        shared.to_target = ((attributes, view.port, forwarded.changed), lines)
+    lines += (
+        forwarded.lines(view.header_values(b"x-forwarded-for")) if b"x-forwarded-for" in fields else forwarded.constant
+    )
     return (
         b"%s %s HTTP/1.1\r\n%sX-Amzn-Trace-Id: %s\r\n\r\n" % (view.method, target, lines, trace_id),
         trace_id,

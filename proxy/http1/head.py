@@ -7,6 +7,7 @@ that could give bytes back is possessive: no head takes more than linear time.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from proxy.errors import (
     BadRequestError,
@@ -22,8 +23,9 @@ MAX_REQUEST_HEAD_BYTES = 64 * 1024
 """Longest request head (alb.md 1.4)."""
 MAX_RESPONSE_HEAD_BYTES = 32 * 1024
 """Longest response head (alb.md 1.4)."""
-MAX_REMEMBERED_BYTES = 4 * 1024
-"""Longest head that a connection remembers in case the next one is like it; that is what an idle one costs."""
+MAX_KEPT_BYTES = 4 * 1024
+KEPT_BLOCKS = 1024
+"""How many header blocks of requests, and heads of responses, are kept in case they come again."""
 
 CHUNKED = -1
 """Body length of a message with `Transfer-Encoding: chunked`."""
@@ -33,7 +35,7 @@ UNTIL_CLOSE = -2
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _FIELDS = rb"((?:" + _TOKEN + rb":[^\r\n\x00]*+\r\n)*+)\r\n"
 _TARGET = rb"(?:/|\*(?= )|[A-Za-z][A-Za-z0-9+.\-]*+://)[^\x00-\x20\x7f]*+"
-_REQUEST = re.compile(rb"(" + _TOKEN + rb") (" + _TARGET + rb") HTTP/1\.([01])\r\n" + _FIELDS)
+_BLOCK = re.compile(_FIELDS)
 _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: ([^\r\n\x00]*+))?\r\n" + _FIELDS)
 _LINE = re.compile(rb"(" + _TOKEN + rb") (" + _TARGET + rb") HTTP/1\.([01])")
 _FIELD = re.compile(rb"([^:\r\n]++):[ \t]*+([^\r\n]*+)\r\n")
@@ -60,28 +62,55 @@ def join_fields(headers: Headers) -> bytes:
     return b"".join([b"%s: %s\r\n" % field for field in headers])
 
 
+class HeaderBlock:
+    """Header lines, taken apart once for all messages that bring the same ones; nothing of it is ever changed.
+
+    Attributes:
+        block: The lines as received, each with its CRLF, without the empty line.
+        headers: The same as pairs in order.
+        fields: Lower-case name to value; of a repeated header the last.
+        to_target: For the forwarder to keep what it makes of `block`, and for what.
+    """
+
+    __slots__ = ("block", "fields", "headers", "to_target")
+
+    def __init__(self, block: bytes) -> None:
+        self.block = block
+        self.headers = headers = split_fields(block)
+        self.fields = {name.lower(): value for name, value in headers}
+        self.to_target: tuple[tuple[object, int, object], bytes] | None = None
+
+
 class RequestHead:
     """A well-formed request head.
 
     Attributes:
         method, target: As received.
         minor: 0 or 1, of `HTTP/1.minor`.
-        block: The header lines as received, each with its CRLF, without the empty line.
-        headers: The same as pairs in order.
-        fields: Lower-case name to value; of a repeated header the last.
+        lines: Its header lines.
+        block, headers, fields: Those of `lines`.
     """
 
-    __slots__ = ("block", "fields", "headers", "method", "minor", "target")
+    __slots__ = ("block", "fields", "headers", "lines", "method", "minor", "target")
 
-    def __init__(
-        self, method: bytes, target: bytes, minor: int, block: bytes, headers: Headers, fields: dict[bytes, bytes]
-    ) -> None:
+    def __init__(self, method: bytes, target: bytes, minor: int, lines: HeaderBlock) -> None:
         self.method = method
         self.target = target
         self.minor = minor
-        self.block = block
-        self.headers = headers
-        self.fields = fields
+        self.lines = lines
+        self.block = lines.block
+        self.headers = lines.headers
+        self.fields = lines.fields
+
+
+def _header_block(block: bytes) -> HeaderBlock | None:
+    """The lines of a block with its empty line, None if they are malformed."""
+    return HeaderBlock(block[:-2]) if _BLOCK.fullmatch(block) else None
+
+
+# Clients and their libraries send the same lines again and again: these are looked up instead of taken apart. At most
+# KEPT_BLOCKS of MAX_KEPT_BYTES each are kept, whatever clients send.
+_kept_header_block = lru_cache(maxsize=KEPT_BLOCKS)(_header_block)
 
 
 def parse_request_head(head: bytes) -> RequestHead:
@@ -94,47 +123,20 @@ def parse_request_head(head: bytes) -> RequestHead:
         BadRequestError: A line over 16 K, a byte that a head must not hold, or a request without the Host header
             that HTTP/1.1 requires (RFC 9112 3.2).
     """
-    match = _REQUEST.fullmatch(head)
+    line_end = head.find(b"\r\n")
+    match = _LINE.fullmatch(head, 0, line_end)
     if match is None:
         raise _why_bad(head)
-    method, target, minor, block = match.groups()
-    headers = split_fields(block)
-    fields = {name.lower(): value for name, value in headers}
-    request = RequestHead(method, target, 1 if minor == b"1" else 0, block, headers, fields)
+    block = head[line_end + 2 :]
+    lines = _kept_header_block(block) if len(block) <= MAX_KEPT_BYTES else _header_block(block)
+    if lines is None:
+        raise _why_bad(head)
+    method, target, minor = match.groups()
+    request = RequestHead(method, target, 1 if minor == b"1" else 0, lines)
     if len(head) > MAX_LINE_BYTES:
         _check_line_lengths(head)
-    check_request(method, request.minor, request.fields)
+    check_request(method, request.minor, lines.fields)
     return request
-
-
-class RememberedHead:
-    """A request head, in case the next one on its connection differs in the request line alone, as most do.
-
-    Attributes:
-        head, length: The head, and its `request_body_length`.
-    """
-
-    __slots__ = ("_ending", "_version", "head", "length")
-
-    def __init__(self, head: RequestHead, length: int) -> None:
-        self.head = head
-        self.length = length
-        self._ending = b"\r\n" + head.block + b"\r\n"
-        self._version = b"1" if head.minor else b"0"
-
-    def again(self, head: bytes) -> RequestHead | None:
-        """What `parse_request_head` returns, if only the request line is another one; None if that is not so."""
-        line_end = len(head) - len(self._ending)
-        if not 0 < line_end <= MAX_LINE_BYTES or not head.endswith(self._ending):
-            return None
-        match = _LINE.fullmatch(head, 0, line_end)
-        if match is None:
-            return None
-        method, target, version = match.groups()
-        if version != self._version or method in _NOT_FORWARDED:
-            return None
-        like = self.head
-        return RequestHead(method, target, like.minor, like.block, like.headers, like.fields)
 
 
 def cannot_become_request(data: bytes) -> bool:
@@ -241,15 +243,14 @@ class MalformedResponseError(ValueError):
 class ResponseHead:
     """A well-formed response head; attributes as in `RequestHead`. `reason` may be empty.
 
-    It serves again for every response that begins with the same bytes, `raw`, so nothing of it is changed;
-    `client_block` is for the forwarder to keep what it makes of `block`.
+    It serves again for every response that begins with the same bytes, so nothing of it is changed; `client_block` is
+    for the forwarder to keep what it makes of `block`.
     """
 
-    __slots__ = ("block", "client_block", "fields", "headers", "minor", "raw", "reason", "status")
+    __slots__ = ("block", "client_block", "fields", "headers", "minor", "reason", "status")
 
-    def __init__(self, status: int, reason: bytes, minor: int, block: bytes, raw: bytes = b"") -> None:
+    def __init__(self, status: int, reason: bytes, minor: int, block: bytes) -> None:
         self.client_block: bytes | None = None
-        self.raw = raw
         self.status = status
         self.reason = reason
         self.minor = minor
@@ -258,13 +259,23 @@ class ResponseHead:
         self.fields = {name.lower(): value for name, value in headers}
 
 
-def parse_response_head(head: bytes) -> ResponseHead:
-    """Take apart a response head that ends with its empty line; raise `MalformedResponseError`."""
+def _response_head(head: bytes) -> ResponseHead | None:
     match = _RESPONSE.fullmatch(head)
     if match is None:
-        raise MalformedResponseError("the response head is malformed")
+        return None
     minor, status, reason, block = match.groups()
-    return ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0, block, head)
+    return ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0, block)
+
+
+_kept_response_head = lru_cache(maxsize=KEPT_BLOCKS)(_response_head)
+
+
+def parse_response_head(head: bytes) -> ResponseHead:
+    """Take apart a response head that ends with its empty line; raise `MalformedResponseError`."""
+    parsed = _kept_response_head(head) if len(head) <= MAX_KEPT_BYTES else _response_head(head)
+    if parsed is None:
+        raise MalformedResponseError("the response head is malformed")
+    return parsed
 
 
 def response_body_length(head: ResponseHead, *, to_head: bool) -> int:

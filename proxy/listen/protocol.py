@@ -19,10 +19,8 @@ from proxy.errors import BadRequestError, ClientError, RequestTimeoutError, UriT
 from proxy.http1.body import BadBodyError, Body, SizedBody, body_of
 from proxy.http1.head import (
     MAX_LINE_BYTES,
-    MAX_REMEMBERED_BYTES,
     MAX_REQUEST_HEAD_BYTES,
     UNTIL_CLOSE,
-    RememberedHead,
     RequestHead,
     cannot_become_request,
     is_ambiguous,
@@ -70,7 +68,6 @@ class ListenerProtocol(asyncio.Protocol):
         "_paused_reading",
         "_port",
         "_reading",
-        "_remembered",
         "_requests",
         "_scheme",
         "_transport",
@@ -103,7 +100,6 @@ class ListenerProtocol(asyncio.Protocol):
         self._keep_alive = True
         self._closing = False
         self._reading = False
-        self._remembered: RememberedHead | None = None
         self._discarding = False
         self._frames_chunks = False
         self._paused_reading = False
@@ -230,21 +226,25 @@ class ListenerProtocol(asyncio.Protocol):
                 return b"", False
             return data, True
         raw = data[:end] if end < len(data) else data
-        upgrade = ambiguous = False
-        remembered = self._remembered
-        head = remembered.again(raw) if remembered is not None else None
-        if head is not None and remembered is not None:
-            length = remembered.length
-        else:
-            try:
-                head = parse_request_head(raw)
-                length = request_body_length(head)
-            except ClientError as error:
-                self._refuse(error, raw)
-                return b"", False
-            upgrade, ambiguous = self._read_head(head, length)
+        try:
+            head = parse_request_head(raw)
+            length = request_body_length(head)
+        except ClientError as error:
+            self._refuse(error, raw)
+            return b"", False
+        fields = head.fields
         self._requests += 1
-        view = RequestView(head.method, head.target, head.headers, head.fields, self.peer, self._scheme, self._port)
+        self._minor = head.minor
+        self.takes_chunks = head.minor == 1
+        upgrade = ambiguous = False
+        if length != 0 or b"content-length" in fields or b"transfer-encoding" in fields:
+            ambiguous = is_ambiguous(head)
+            if ambiguous:
+                self._keep_alive = False
+        if head.minor == 0 or b"connection" in fields:
+            upgrade = self._read_connection_header(head)
+        view = RequestView(head.method, head.target, head.headers, fields, self.peer, self._scheme, self._port)
+        view.lines = head.lines
         exchange = self._gate.exchange(
             self,
             self._port,
@@ -262,26 +262,6 @@ class ListenerProtocol(asyncio.Protocol):
             exchange.run(b"", True)
             return data[end:], False
         return self._begin_body(exchange, head, length, data[end:]), False
-
-    def _read_head(self, head: RequestHead, length: int) -> tuple[bool, bool]:
-        """Take note of what holds for the whole connection; return whether this is a WebSocket handshake, and whether
-        its framing is ambiguous.
-
-        A head after which the connection goes on as before is remembered: of one that is like it nothing of this needs
-        to be found out again.
-        """
-        fields = head.fields
-        self._minor = head.minor
-        self.takes_chunks = head.minor == 1
-        ambiguous = (b"content-length" in fields or b"transfer-encoding" in fields) and is_ambiguous(head)
-        upgrade = False
-        if head.minor == 0 or b"connection" in fields:
-            upgrade = self._read_connection_header(head)
-        if ambiguous:
-            self._keep_alive = False
-        plain = self._keep_alive and not upgrade and len(head.block) <= MAX_REMEMBERED_BYTES
-        self._remembered = RememberedHead(head, length) if plain else None
-        return upgrade, ambiguous
 
     def _begin_body(self, exchange: Exchange, head: RequestHead, length: int, rest: bytes) -> bytes:
         body = body_of(length)

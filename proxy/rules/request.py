@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
+from proxy.http1.head import HeaderBlock
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -24,6 +26,7 @@ class RequestView:
         peer: The client's IP address as text; what `source-ip` compares, never X-Forwarded-For (alb.md 2.8).
         scheme: `http` or `https`, the listener's side.
         port: The listener's port.
+        lines: What `headers` and `fields` were taken from, if other requests may share it.
     """
 
     __slots__ = (
@@ -32,6 +35,7 @@ class RequestView:
         "headers",
         "host",
         "host_port",
+        "lines",
         "method",
         "path",
         "peer",
@@ -58,6 +62,7 @@ class RequestView:
         self.peer = peer
         self.scheme = scheme
         self.port = port
+        self.lines: HeaderBlock | None = None
         self._pairs: list[tuple[bytes, bytes]] | None = None
         path, mark, query = target.partition(b"?")
         if path[:1] != b"/" or b"#" in target:
