@@ -118,8 +118,8 @@ def test_what_is_remembered_of_one_connection_is_not_taken_for_another() -> None
     verified = TlsSession("TLSv1.3", "TLS_AES_128_GCM_SHA256", verifies=True)
 
     def told(tls: TlsSession) -> bool:
-        view = RequestView.of("GET", "/", [], peer="10.0.0.1", scheme="https", port=8443)
-        view.lines, view.headers, view.fields = lines, lines.headers, lines.fields
+        view = RequestView(b"GET", b"/", lines.headers, lines.fields, "10.0.0.1", "https", 8443)
+        view.lines = lines
         forwarded = ForwardedLines("10.0.0.1", 40000, "https", 8443, attributes, tls)
         return b"forged" in request_head_to_target(view, lines.block, forwarded)[0]
 
