@@ -79,7 +79,7 @@ class HeaderBlock:
         self.block = block
         self.headers = headers = split_fields(block)
         self.fields = {name.lower(): value for name, value in headers}
-        self.to_target: tuple[tuple[object, int], bytes] | None = None
+        self.to_target: tuple[tuple[object, int, object], bytes] | None = None
 
 
 class RequestHead:
