@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: demo test test-all lint format bench install system clean help schema
+.PHONY: demo test test-all lint format bench install system clean help docs
 .DEFAULT_GOAL := help
 
 help:
@@ -38,8 +38,8 @@ lint: install
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-schema: install
-	@$(BIN)/python -m proxy schema > docs/routes.schema.json
+docs: install
+	@$(BIN)/python docs/generate.py
 
 format: install
 	@$(BIN)/ruff check --fix .
