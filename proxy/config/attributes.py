@@ -63,6 +63,12 @@ DROP_INVALID = Field(
     "Whether headers with other than letters, digits and - in their name are dropped.",
     default=False,
 )
+TLS_HEADERS = Field(
+    "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
+    Boolean(),
+    "Whether targets learn TLS version and cipher.",
+    default=False,
+)
 
 
 def _load_balancer(fields: Fields) -> LoadBalancerAttributes:
@@ -75,6 +81,7 @@ def _load_balancer(fields: Fields) -> LoadBalancerAttributes:
         preserve_host_header=fields.get(PRESERVE_HOST, defaults.preserve_host_header),
         desync_mitigation_mode=cast(Any, fields.get(DESYNC_MODE, defaults.desync_mitigation_mode)),
         drop_invalid_header_fields=fields.get(DROP_INVALID, defaults.drop_invalid_header_fields),
+        tls_version_and_cipher_suite=fields.get(TLS_HEADERS, defaults.tls_version_and_cipher_suite),
     )
 
 
@@ -96,12 +103,7 @@ LOAD_BALANCER_ATTRIBUTES: Record[LoadBalancerAttributes] = Record(
         PRESERVE_HOST,
         DESYNC_MODE,
         DROP_INVALID,
-        _later(
-            "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
-            Boolean(),
-            False,
-            "Whether targets learn TLS version and cipher.",
-        ),
+        TLS_HEADERS,
         _later("routing.http2.enabled", Boolean(), True, "Whether clients may speak HTTP/2."),
         _elsewhere("waf.fail_open.enabled", Boolean(), "What happens when WAF is out of reach."),
         _elsewhere("zonal_shift.config.enabled", Boolean(), "Zonal shift."),

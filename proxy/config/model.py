@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as attribute
+from datetime import datetime
 from typing import Literal
 
 from proxy.config.problem import Place
+from proxy.config.ssl_policies import DEFAULT_SSL_POLICY
 
 NOWHERE = Place(1, 1, "")
 
@@ -114,8 +116,47 @@ class ListenerAttributes:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What a certificate file says, as far as one is chosen by it (alb.md 1.1).
+
+    `names` are in lower case and may begin with `*.`; `digest` changes with any byte of the certificate or key file.
+    """
+
+    names: tuple[str, ...]
+    key_algorithm: Literal["ECDSA", "RSA"]
+    key_bits: int
+    is_signed_with_md5: bool
+    not_before: datetime
+    not_after: datetime
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateConfig:
+    """A certificate with its chain, and its private key. `facts` is None while the files have not been looked at."""
+
+    certificate_file: str
+    private_key_file: str
+    facts: CertificateFacts | None = None
+    place: Place = attribute(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MutualAuthenticationConfig:
+    """`mutual_authentication`; `digest` is that of the trust store once it was read."""
+
+    mode: Literal["off", "verify"] = "off"
+    trust_store_file: str = ""
+    digest: str = ""
+    place: Place = attribute(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ListenerConfig:
-    """One listener. `rules` are sorted by priority, whatever their order in the file."""
+    """One listener. `rules` are sorted by priority, whatever their order in the file.
+
+    Certificates, the first of them the default, are there on HTTPS listeners only, and so are the fields after them.
+    """
 
     name: str
     port: int
@@ -123,6 +164,9 @@ class ListenerConfig:
     rules: tuple[RuleConfig, ...] = ()
     protocol: Literal["HTTP", "HTTPS"] = "HTTP"
     attributes: ListenerAttributes = ListenerAttributes()
+    certificates: tuple[CertificateConfig, ...] = ()
+    ssl_policy: str = DEFAULT_SSL_POLICY
+    mutual_authentication: MutualAuthenticationConfig = MutualAuthenticationConfig()
     place: Place = attribute(default=NOWHERE, compare=False)
 
 
@@ -210,6 +254,7 @@ class LoadBalancerAttributes:
     preserve_host_header: bool = False
     desync_mitigation_mode: Literal["monitor", "defensive", "strictest"] = "defensive"
     drop_invalid_header_fields: bool = False
+    tls_version_and_cipher_suite: bool = False
 
 
 @dataclass(frozen=True, slots=True)

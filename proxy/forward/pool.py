@@ -52,7 +52,7 @@ class Pool:
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if connection.is_usable:
+            if not connection.closed and connection.is_usable:
                 return connection
         return None
 

@@ -7,6 +7,7 @@ that could give bytes back is possessive: no head takes more than linear time.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 
 from proxy.errors import (
@@ -97,7 +98,7 @@ class HeaderBlock:
         self.block = block
         self.headers = headers = split_fields(block)
         self.fields = {name.lower(): value for name, value in headers}
-        self.to_target: tuple[tuple[object, int], bytes] | None = None
+        self.to_target: tuple[tuple[object, int, object], bytes] | None = None
 
 
 class RequestHead:
@@ -128,8 +129,12 @@ class RequestHead:
 
 
 def _header_block(block: bytes) -> HeaderBlock | None:
-    """The lines of a block with its empty line, None if they are malformed."""
-    return HeaderBlock(block[:-2]) if _BLOCK.fullmatch(block) else None
+    """The lines of a block with its empty line, None if there is anything unusual in them."""
+    if _BLOCK.fullmatch(block) is None:
+        return None
+    lines = HeaderBlock(block[:-2])
+    host = lines.fields.get(b"host", b"")
+    return None if b" " in host or b"\t" in host else lines
 
 
 # Clients and their libraries send the same lines again and again: these are looked up instead of taken apart. At most
@@ -260,20 +265,30 @@ class MalformedResponseError(ValueError):
 class ResponseHead:
     """A well-formed response head; attributes as in `RequestHead`. `reason` may be empty.
 
+    Attributes:
+        keeps_alive: Whether the target keeps the connection (RFC 9112 9.3).
+        length: Its `response_body_length` unless it answers HEAD; None if that raises.
+
     It serves again for every response that begins with the same bytes, so nothing of it is changed; `client_block` is
     for the forwarder to keep what it makes of `block`.
     """
 
-    __slots__ = ("block", "client_block", "fields", "headers", "minor", "reason", "status")
+    __slots__ = ("block", "client_block", "fields", "headers", "keeps_alive", "length", "minor", "reason", "status")
 
     def __init__(self, status: int, reason: bytes, minor: int, block: bytes) -> None:
         self.client_block: bytes | None = None
+        self.length: int | None = None
         self.status = status
         self.reason = reason
         self.minor = minor
         self.block = block
         self.headers = headers = split_fields(block)
         self.fields = {name.lower(): value for name, value in headers}
+        self.keeps_alive = minor == 1 if b"connection" not in self.fields else self._keeps_alive()
+
+    def _keeps_alive(self) -> bool:
+        items = [item for name, value in self.headers if name.lower() == b"connection" for item in list_items(value)]
+        return b"close" not in items and (self.minor == 1 or b"keep-alive" in items)
 
 
 def _response_head(head: bytes) -> ResponseHead | None:
@@ -281,7 +296,10 @@ def _response_head(head: bytes) -> ResponseHead | None:
     if match is None:
         return None
     minor, status, reason, block = match.groups()
-    return ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0, block)
+    parsed = ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0, block)
+    with suppress(MalformedResponseError):
+        parsed.length = response_body_length(parsed, to_head=False)
+    return parsed
 
 
 _kept_response_head = lru_cache(maxsize=KEPT_BLOCKS)(_response_head)

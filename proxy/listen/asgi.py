@@ -23,6 +23,7 @@ from proxy.http1.head import (
 from proxy.http1.mitigation import Mitigated, mitigate
 from proxy.listen.client import Exchange, Gate, Scheme
 from proxy.rules.request import RequestView
+from proxy.tls import TlsSession
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -57,6 +58,7 @@ class _AsgiClient:
 
     takes_chunks = False
     conn_trace_id = ""
+    tls: TlsSession | None = None
 
     def __init__(self, gate: Gate, scope: MutableMapping[str, Any], port: int | None, send: Send) -> None:
         peer = scope.get("client") or ("127.0.0.1", 0)

@@ -8,6 +8,7 @@ from proxy.config.model import LoadBalancerAttributes
 from proxy.errors import ClientError
 from proxy.http1.mitigation import Mitigated
 from proxy.rules.request import RequestView
+from proxy.tls import TlsSession
 
 
 class Client(Protocol):
@@ -18,6 +19,7 @@ class Client(Protocol):
         local_host: The address it connected to, for requests without Host.
         active_at: `time.perf_counter()` of the last byte in either direction; the gateway sets it, too.
         takes_chunks: Whether a chunked response body is passed on as it came; otherwise its payload alone.
+        tls: What is known of its TLS connection; None without TLS.
         memo: For the gateway to keep what is the same for all requests of this client.
     """
 
@@ -26,6 +28,7 @@ class Client(Protocol):
     local_host: bytes
     active_at: float
     takes_chunks: bool
+    tls: TlsSession | None
     memo: object
 
     @property

@@ -31,7 +31,9 @@ from proxy.http1.head import (
 )
 from proxy.http1.mitigation import Mitigated, mitigate
 from proxy.listen.client import Exchange, Gate, Scheme
+from proxy.listen.tls import session_of
 from proxy.rules.request import RequestView
+from proxy.tls import TlsSession
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -79,6 +81,7 @@ class ListenerProtocol(asyncio.Protocol):
         "memo",
         "peer",
         "takes_chunks",
+        "tls",
     )
 
     _transport: asyncio.Transport
@@ -109,6 +112,7 @@ class ListenerProtocol(asyncio.Protocol):
         self._conn_trace_id = ""
         self.takes_chunks = True
         self.memo: object = None
+        self.tls: TlsSession | None = None
 
     # Connection
 
@@ -119,7 +123,11 @@ class ListenerProtocol(asyncio.Protocol):
         self.peer, self.client_port = _address(peer)
         local_host, self._port = _address(local)
         self.local_host = (f"[{local_host}]" if ":" in local_host else local_host).encode()
-        self._scheme: Scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        ssl_object = transport.get_extra_info("ssl_object")
+        self._scheme: Scheme = "http"
+        if ssl_object is not None:
+            self._scheme = "https"
+            self.tls = session_of(ssl_object)
         self._opened_at = self.active_at = time.perf_counter()
         self._connections.add(self)
         self._gate.connected(self)
@@ -154,7 +162,8 @@ class ListenerProtocol(asyncio.Protocol):
         """A client that closes its side is gone, as for the load balancer (alb.md 8, 460), except in a tunnel."""
         if self._tunnel and self._exchange is not None:
             self._exchange.tunnel_ended()
-            return True
+            # asyncio's TLS has no half-closed connections: what the target still sends is lost.
+            return self.tls is None
         return False
 
     def shutdown(self) -> None:
@@ -226,11 +235,10 @@ class ListenerProtocol(asyncio.Protocol):
         mitigated: Mitigated | None = None
         try:
             head = parse_request_head(raw)
-            length = request_body_length(head)
             fields = head.fields
-            is_plain = (b"content-length" not in fields and b"transfer-encoding" not in fields) or is_plainly_framed(
-                head
-            )
+            length, is_plain = 0, True
+            if b"content-length" in fields or b"transfer-encoding" in fields:
+                length, is_plain = request_body_length(head), is_plainly_framed(head)
         except ClientError:
             is_plain = False
         if not is_plain:
@@ -416,8 +424,9 @@ class ListenerProtocol(asyncio.Protocol):
             self._closing = True
             self._transport.close()
             return
-        self.resume()
-        if not self._reading:
+        if self._paused_reading:
+            self.resume()
+        if self._buffer and not self._reading:
             self._read_on()
 
     def _read_on(self) -> None:
@@ -444,16 +453,17 @@ class ListenerProtocol(asyncio.Protocol):
         return data[size:]
 
     def _linger(self) -> None:
-        """Send no more, and read what still comes for a while before closing."""
+        """Send no more, and read what still comes for a while before closing.
+
+        Over TLS the client sees no end until then; the response's length and `Connection: close` tell it.
+        """
         self._lingering_since = time.perf_counter()
         if self._transport.is_closing():
             return
         if self._transport.can_write_eof():
             self._transport.write_eof()
-            self._paused_reading = True
-            self.resume()
-        else:
-            self._transport.close()
+        self._paused_reading = True
+        self.resume()
 
     def pause_writing(self) -> None:
         self._writing_is_paused = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.rules.request import RequestView
+from proxy.tls import TlsSession
 
 USER_AGENT_LIMIT: Final = 8192
 """How much of a user agent the logs show (alb.md 9.1, field 14)."""
@@ -126,13 +127,22 @@ class RequestRecord:
         """`TID_` and 32 hex digits, the same for all requests of a client connection; empty when it is unknown."""
         return ""
 
+    @property
+    def tls(self) -> TlsSession | None:
+        """The client's TLS connection; None without TLS."""
+        return None
+
 
 class RefusedRequest(RequestRecord):
     """The record of what came instead of a request."""
 
-    __slots__ = ("conn_trace_id",)
+    __slots__ = ("conn_trace_id", "tls")
 
     conn_trace_id: str
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tls: TlsSession | None = None
 
 
 def request_processing_seconds(record: RequestRecord) -> float | None:

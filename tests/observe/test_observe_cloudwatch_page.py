@@ -130,6 +130,7 @@ EXPECTED = {
     "TargetResponseTime": 0.02,
     "TargetResponseTime (TargetGroup)": 0.02,
     "TargetConnectionErrorCount (TargetGroup)": 2 + 1,
+    "ClientTLSNegotiationErrorCount": 6,
     "TargetTLSNegotiationErrorCount (TargetGroup)": 4,
     "HealthyHostCount (TargetGroup)": 2,
     "UnHealthyHostCount (TargetGroup)": 3,
@@ -196,6 +197,8 @@ def _series_of_a_minute() -> list[dict[str, str]]:
         metrics.invalid_header("web", "dropped")
     for _ in range(6):
         metrics.invalid_header("web", "forwarded")
+    for _ in range(6):
+        metrics.tls_negotiation_failed("web")
     snapshot = metrics.snapshot(
         LiveState(
             client_connections=(40, 60),
