@@ -287,7 +287,7 @@ def test_ambiguous_framing_is_made_plain(lines, chunked, expected):
                 ]
             ),
             st.sampled_from([b"", b"a", b"close, A", b"Root=1-a-b", b"x.y:80", b"host"]),
-        ).filter(lambda header: header != (b"Host", b"")),
+        ).filter(lambda header: header not in ((b"Host", b""), (b"Host", b"close, A"))),
         max_size=8,
     ),
     st.sampled_from([DEFAULT, PRESERVE_HOST]),
