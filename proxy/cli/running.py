@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Coroutine, Iterator
 from typing import Any, Final
@@ -14,6 +15,7 @@ from typing import Any, Final
 import uvicorn
 
 from proxy.app import create_app
+from proxy.cli.ports import ServerPorts
 from proxy.control import Control
 from proxy.listen.protocol import ListenerProtocol
 
@@ -60,6 +62,26 @@ class DrainingServer(uvicorn.Server):
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
+
+
+class ListenerServer(DrainingServer):
+    """Serves the listeners of a gateway, each port by `ports`.
+
+    Args:
+        host: The address that further ports are bound to.
+        shared: Whether other workers bind to the same ports.
+    """
+
+    def __init__(self, config: uvicorn.Config, control: Control, host: str, *, shared: bool = False) -> None:
+        super().__init__(config)
+        self.ports = ServerPorts(self, host, shared=shared, tls_failed=control.metrics.tls_negotiation_failed)
+        control.followers = self.ports
+        self._listeners = control.runtime.config.listeners
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin with one socket for each listener of the first table."""
+        await super().startup(sockets=[])
+        await self.ports.open(self._listeners, sockets or [])
 
 
 class QuietServer(uvicorn.Server):
