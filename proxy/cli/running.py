@@ -18,13 +18,15 @@ from proxy.app import create_app
 from proxy.cli.ports import ServerPorts
 from proxy.control import Control
 from proxy.listen.protocol import ListenerProtocol
+from proxy.listen.tls import ignore_bad_server_names
 
 DRAIN_SECONDS: Final = 30
 """How long requests in flight may take to end after SIGTERM."""
 
 
 def set_up_log(level: str) -> None:
-    """Log to standard error from this level on."""
+    """Log to standard error from this level on, and nothing there that clients could fill it with."""
+    ignore_bad_server_names()
     logging.basicConfig(
         level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

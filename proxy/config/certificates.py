@@ -74,7 +74,7 @@ def _listener(listener: ListenerConfig, files: TableFiles, now: datetime, proble
         message = f"{further} certificates beside the default; a load balancer has {MAX_FURTHER_CERTIFICATES}"
         problems.append(_warning("too-many-certificates", listener.place.of("certificates"), message))
     mutual = listener.mutual_authentication
-    if mutual.mode == "verify":
+    if mutual.mode == "verify" and mutual.trust_store_file:
         place = mutual.place.of("trust_store_file")
         try:
             content = files.read(mutual.trust_store_file)

@@ -85,7 +85,12 @@ CERTIFICATES = Field(
     ListOf(_CERTIFICATE, "a list of certificates", shortest=1),
     "The first is the default, the others are chosen by SNI.",
 )
-SSL_POLICY = Field("ssl_policy", Choice(*SSL_POLICIES), "TLS versions and ciphers.", default=DEFAULT_SSL_POLICY)
+SSL_POLICY = Field(
+    "ssl_policy",
+    Choice(*SSL_POLICIES, noun="a predefined SSL policy of the load balancer"),
+    "TLS versions and ciphers.",
+    default=DEFAULT_SSL_POLICY,
+)
 _MUTUAL_MODE = Field("mode", Choice("off", "passthrough", "verify"), "off, passthrough or verify.", required=True)
 _TRUST_STORE = Field("trust_store_file", _FILE, "PEM, relative to this file; for verify.")
 

@@ -10,7 +10,9 @@ resumes a session that another trust store or policy allowed.
 
 from __future__ import annotations
 
+import logging
 import ssl
+import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +22,8 @@ from typing import Any, Final, TypeVar
 from proxy.config.model import CertificateFacts, ListenerConfig
 from proxy.config.ssl_policies import SSL_POLICIES, SslPolicy
 from proxy.tls import SESSION_REUSED, ClientCertificate, TlsSession, certificate_arn
+
+logger = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS: Final = 10.0
 """How long a client may take for its handshake."""
@@ -102,25 +106,33 @@ def find(server_name: str, known: Mapping[str, Selection]) -> Selection | None:
 
 
 class Handshake(ssl.SSLObject):
-    """One connection's TLS: times its handshake, and tells the listener when that fails."""
+    """One connection's TLS: times its handshake, and tells listener and client when that fails."""
 
     began_at = 0.0
     seconds = 0.0
     server_name = ""
     selection: Selection = DEFAULT
+    failure: ssl.SSLError | None = None
     listener: ListenerContext
+    outgoing: ssl.MemoryBIO
 
     def do_handshake(self) -> None:
+        if self.failure is not None:
+            raise self.failure
         if not self.began_at:
             self.began_at = time.perf_counter()
-            self.listener = self.context  # type: ignore[assignment]
         try:
             super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
-        except ssl.SSLError:
+        except ssl.SSLError as error:
             self.listener.on_failure()
-            raise
+            if not self.outgoing.pending:
+                raise
+            # Event loops close at an error without sending the alert, and the client would not learn what is wrong.
+            # This has them send it; the client closes then, or the time for the handshake ends.
+            self.failure = error
+            raise ssl.SSLWantReadError from None
         self.seconds = time.perf_counter() - self.began_at
 
 
@@ -132,6 +144,14 @@ class ListenerContext(ssl.SSLContext):
     arns: tuple[str, ...]
     known: Mapping[str, Selection]
     contexts: Mapping[Selection, ssl.SSLContext]
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *args: Any, **options: Any) -> ssl.SSLObject:
+        """What an event loop calls for each connection."""
+        handshake = super().wrap_bio(incoming, outgoing, *args, **options)
+        assert isinstance(handshake, Handshake)
+        handshake.listener = self
+        handshake.outgoing = outgoing
+        return handshake
 
     def choose_certificate(self, handshake: Handshake, server_name: str | None, _: ssl.SSLContext) -> None:
         """OpenSSL calls this in each handshake; without SNI and without a match the default certificate stays."""
@@ -201,6 +221,22 @@ def _apply(policy: SslPolicy, context: ssl.SSLContext) -> None:
         # OpenSSL 3 has TLS 1.0 and 1.1 at security level 0 only: their signatures are SHA-1.
         level = 0 if policy.minimum in ("TLSv1", "TLSv1.1") else 1
         context.set_ciphers(f"{':'.join(policy.ciphers)}:@SECLEVEL={level}")
+
+
+def ignore_bad_server_names() -> None:
+    """Have nothing written to standard error for a client whose server name is no ASCII; its handshake fails.
+
+    Python decodes the name before our callback can see it, and reports the failure as an exception nobody can catch.
+    """
+    report = sys.unraisablehook
+
+    def hook(failure: sys.UnraisableHookArgs) -> None:
+        if failure.exc_type is UnicodeDecodeError and isinstance(failure.object, bytes):
+            logger.debug("a client asks for the server name %r", failure.object)
+        else:
+            report(failure)
+
+    sys.unraisablehook = hook
 
 
 # What came of it
