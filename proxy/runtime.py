@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from proxy.config.model import ActionConfig, Config, ForwardConfig, ListenerConfig, LoadBalancerAttributes
-from proxy.forward.pool import Pool
+from proxy.forward.pool import TargetPool
 from proxy.observe.metrics import Metrics, RouteSeries
 from proxy.rules.table import CompiledRule, Table, compile_table
 from proxy.targets.group import TargetGroup
@@ -79,7 +79,7 @@ def carry_over(runtime: Runtime, previous: Runtime) -> None:
 
 def cut_requests(target: Target) -> None:
     """End what is still in flight on a target whose deregistration delay is over (alb.md 5.4)."""
-    if isinstance(target.pool, Pool):
+    if isinstance(target.pool, TargetPool):
         target.pool.close()
         target.pool = None
 

@@ -167,6 +167,10 @@ class TargetConnection(asyncio.Protocol):
         else:
             self._transport.abort()
 
+    def release(self, now: float) -> None:
+        """Give the connection back to its pool: its response is complete."""
+        self._pool.release(self, now)
+
     def abort(self) -> None:
         """Cut the connection; whoever waits for a response is told (alb.md 5.4: deregistration delay over)."""
         if self._receiver is not None and not self._tunnel:
