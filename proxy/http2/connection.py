@@ -2,8 +2,8 @@
 
 Nothing is kept without bound. What comes in is handed on at once, and a reader that is slow gives no more credit for
 its stream (`pause_reading`). What goes out waits for the peer's credit, and the one who sends is told when too much
-waits (`on_blocked`, `on_drained`). The credit of the connection as a whole is given back at once, so that one slow stream
-does not stop the others.
+waits (`on_blocked`, `on_drained`). The credit of the connection as a whole is given back at once, so that one slow
+stream does not stop the others.
 """
 
 from __future__ import annotations
