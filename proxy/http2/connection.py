@@ -288,22 +288,25 @@ class Http2Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.closed:
             return
+        broken: ProtocolError | None = None
         try:
-            events = self.session.receive_data(data)
+            self.session.receive_data(data)
         except ProtocolError as error:
-            self._hand_over()
-            self.on_broken(error)
-            self.close()
-            return
+            broken = error
         self._in_batch = True
         try:
-            for event in events:
+            for event in self.session.received:
                 self._dispatch(event)
                 if self.closed:
                     return
         finally:
             self._in_batch = False
-        self.flush()
+        if broken is None:
+            self.flush()
+        else:
+            self._hand_over()
+            self.on_broken(broken)
+            self.close()
 
     def _dispatch(self, event: Event) -> None:
         handle = self._HANDLERS.get(type(event))

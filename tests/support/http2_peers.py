@@ -39,13 +39,22 @@ class Message:
         return int(self.value(":status") or 0)
 
 
+class Connection(h2.connection.H2Connection):
+    """h2 takes a GOAWAY for the end; the streams below it go on."""
+
+    def _receive_goaway_frame(self, frame: Any) -> Any:
+        event = h2.events.ConnectionTerminated()
+        event.error_code, event.last_stream_id = frame.error_code, frame.last_stream_id
+        return [], [event]
+
+
 class Peer:
     """One connection. `messages` has what came, by stream."""
 
     def __init__(self, connection: socket.socket, *, client_side: bool) -> None:
         self.socket = connection
         self.socket.settimeout(PATIENCE)
-        self.h2 = h2.connection.H2Connection(
+        self.h2 = Connection(
             h2.config.H2Configuration(
                 client_side=client_side,
                 header_encoding=None,
@@ -87,8 +96,6 @@ class Peer:
     def note(self, event: Any) -> None:
         if isinstance(event, h2.events.ConnectionTerminated):
             self.goaways.append(event)
-            # h2 takes a GOAWAY for the end; the streams below it go on.
-            self.h2.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
         if isinstance(event, h2.events.PingAckReceived):
             self.pongs += 1
         stream_id = getattr(event, "stream_id", None)
@@ -212,9 +219,8 @@ class TargetPeer(Peer):
 
     def note(self, event: Any) -> None:
         super().note(event)
-        if isinstance(event, h2.events.RequestReceived) and self.target.at_once:
-            self.answer(event.stream_id)
-        elif isinstance(event, h2.events.StreamEnded) and not self.target.at_once:
+        awaited = h2.events.RequestReceived if self.target.at_once else h2.events.StreamEnded
+        if isinstance(event, awaited):
             self.answer(event.stream_id)
 
     def answer(self, stream_id: int) -> None:
