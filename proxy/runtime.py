@@ -74,7 +74,18 @@ def carry_over(runtime: Runtime, previous: Runtime) -> None:
     """
     for name, group in runtime.groups.items():
         if name in previous.groups:
-            group.carry_over(previous.groups[name])
+            before = previous.groups[name]
+            group.carry_over(before)
+            if group.config.protocol_version != before.config.protocol_version:
+                for target in group.targets:
+                    _change_transport(target)
+
+
+def _change_transport(target: Target) -> None:
+    """Its connections speak another protocol than the next ones will: they end with what is in flight."""
+    if isinstance(target.pool, TargetPool):
+        target.pool.retire()
+        target.pool = None
 
 
 def cut_requests(target: Target) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from proxy.config.model import ProtocolVersion
 from proxy.forward.http2 import Http2Pool
-from proxy.forward.pool import Pool, TargetPool
+from proxy.forward.pool import Pool
 from proxy.targets.target import Target
 
 TRANSPORTS: Final[dict[ProtocolVersion, type[Pool] | type[Http2Pool]]] = {
@@ -17,12 +17,8 @@ TRANSPORTS: Final[dict[ProtocolVersion, type[Pool] | type[Http2Pool]]] = {
 
 
 def pool_of(target: Target, version: ProtocolVersion) -> Pool | Http2Pool:
-    """The pool of this target, made at first use, and made anew when a reload changed the protocol version."""
-    kind = TRANSPORTS[version]
+    """The pool of this target, made at first use. It lives and is carried over with the target."""
     pool = target.pool
-    if isinstance(pool, kind):
-        return pool
-    if isinstance(pool, TargetPool):
-        pool.retire()
-    target.pool = made = kind(target)
-    return made
+    if not isinstance(pool, Pool | Http2Pool):
+        target.pool = pool = TRANSPORTS[version](target)
+    return pool

@@ -13,6 +13,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+import h2.settings
 
 PATIENCE = 15.0
 Fields = list[tuple[bytes, bytes]]
@@ -271,6 +272,10 @@ class Http2Target:
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self._acceptor.start()
 
+    def wrap(self, connection: socket.socket) -> socket.socket:
+        """For targets that speak TLS."""
+        return connection
+
     def _accept(self) -> None:
         while True:
             try:
@@ -278,8 +283,12 @@ class Http2Target:
             except OSError:
                 return
             self.accepted += 1
+            try:
+                connection = self.wrap(connection)
+            except OSError:
+                continue
             peer = TargetPeer(self, connection)
-            peer.h2.local_settings.update({3: self.max_streams})
+            peer.h2.local_settings = h2.settings.Settings(client=False, initial_values={3: self.max_streams})
             self.peers.append(peer)
             thread = threading.Thread(target=self._run, args=(peer,), daemon=True)
             self._threads.append(thread)
