@@ -375,7 +375,8 @@ class RequestExchange(RequestRecord):
         began = time.perf_counter()
         self._task = None
         if self.done:
-            connection.release(began)
+            self._connection = connection
+            self._release(began)
             return
         data = b"".join(self._outgoing)
         self._outgoing = []
@@ -554,7 +555,10 @@ class RequestExchange(RequestRecord):
             connection.resume()
         if not self._request_complete or self._ambiguous:
             connection.keep_alive = False
-        connection.release(now)
+        if isinstance(connection, TargetConnection):
+            connection.pool.release(connection, now)
+        else:
+            connection.release()
 
     def _drop_connection(self) -> None:
         if self._task is not None:

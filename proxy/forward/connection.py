@@ -72,7 +72,6 @@ class TargetConnection(asyncio.Protocol):
     __slots__ = (
         "_buffer",
         "_informational",
-        "_pool",
         "_receiver",
         "_started",
         "_to_head",
@@ -82,12 +81,13 @@ class TargetConnection(asyncio.Protocol):
         "closed",
         "idle_since",
         "keep_alive",
+        "pool",
         "received_any",
         "used",
     )
 
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        self.pool = pool
         self._transport: asyncio.Transport | None = None
         self._receiver: Receiver | None = None
         self._buffer = b""
@@ -166,10 +166,6 @@ class TargetConnection(asyncio.Protocol):
         else:
             self._transport.abort()
 
-    def release(self, now: float) -> None:
-        """Give the connection back to its pool: its response is complete."""
-        self._pool.release(self, now)
-
     def abort(self) -> None:
         """Cut the connection; whoever waits for a response is told (alb.md 5.4: deregistration delay over)."""
         if self._receiver is not None and not self._tunnel:
@@ -230,7 +226,7 @@ class TargetConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
-        self._pool.lost(self)
+        self.pool.lost(self)
         receiver = self._receiver
         self._receiver = None
         if receiver is None:

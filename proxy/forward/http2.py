@@ -143,7 +143,7 @@ class TargetStream(Http2Stream):
             self.reset(ErrorCodes.CANCEL)
         self._connection.over(self)
 
-    def release(self, now: float) -> None:
+    def release(self) -> None:
         """The response is complete. A target that answered before it had the whole request gets no more of it."""
         if self.id and not self.closed:
             self.reset(ErrorCodes.CANCEL)
