@@ -69,6 +69,7 @@ TLS_HEADERS = Field(
     "Whether targets learn TLS version and cipher.",
     default=False,
 )
+HTTP2 = Field("routing.http2.enabled", Boolean(), "Whether clients may speak HTTP/2 to HTTPS listeners.", default=True)
 
 
 def _load_balancer(fields: Fields) -> LoadBalancerAttributes:
@@ -81,6 +82,7 @@ def _load_balancer(fields: Fields) -> LoadBalancerAttributes:
         preserve_host_header=fields.get(PRESERVE_HOST, defaults.preserve_host_header),
         desync_mitigation_mode=cast(Any, fields.get(DESYNC_MODE, defaults.desync_mitigation_mode)),
         drop_invalid_header_fields=fields.get(DROP_INVALID, defaults.drop_invalid_header_fields),
+        http2=fields.get(HTTP2, defaults.http2),
         tls_version_and_cipher_suite=fields.get(TLS_HEADERS, defaults.tls_version_and_cipher_suite),
     )
 
@@ -104,7 +106,7 @@ LOAD_BALANCER_ATTRIBUTES: Record[LoadBalancerAttributes] = Record(
         DESYNC_MODE,
         DROP_INVALID,
         TLS_HEADERS,
-        _later("routing.http2.enabled", Boolean(), True, "Whether clients may speak HTTP/2."),
+        HTTP2,
         _elsewhere("waf.fail_open.enabled", Boolean(), "What happens when WAF is out of reach."),
         _elsewhere("zonal_shift.config.enabled", Boolean(), "Zonal shift."),
         _elsewhere("ipv6.deny_all_igw_traffic", Boolean(), "Internet gateway traffic."),

@@ -74,7 +74,6 @@ class TargetConnection(asyncio.Protocol):
         "_buffer",
         "_informational",
         "_last_words",
-        "_pool",
         "_receiver",
         "_started",
         "_to_head",
@@ -84,12 +83,13 @@ class TargetConnection(asyncio.Protocol):
         "closed",
         "idle_since",
         "keep_alive",
+        "pool",
         "received_any",
         "used",
     )
 
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        self.pool = pool
         self._transport: asyncio.Transport | None = None
         self._receiver: Receiver | None = None
         self._buffer = b""
@@ -232,7 +232,7 @@ class TargetConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
-        self._pool.lost(self)
+        self.pool.lost(self)
         if self._last_words is not None and exc is not None and not self._tunnel:
             unread = self._last_words.take()
             if unread:
