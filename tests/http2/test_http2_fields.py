@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from proxy.errors import ClientError
 from proxy.http1.body import BadBodyError, ChunkedBody, framed
-from proxy.http1.head import CHUNKED, MalformedResponseError, join_fields, parse_request_head, parse_response_head
+from proxy.http1.desync import Severity, classify
+from proxy.http1.head import CHUNKED, MalformedResponseError, RequestHead, join_fields, parse_response_head
 from proxy.http2.allowance import Allowance
 from proxy.http2.fields import request_fields, request_of, response_fields, response_head_of, trailer_lines
 from proxy.http2.grpc import error_headers, is_grpc
@@ -27,8 +28,10 @@ def test_what_request_of_takes_is_one_well_formed_request(more, which, value):
     except ClientError:
         return
     block = join_fields(request.headers)
-    again = parse_request_head(b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method, request.target, block))
-    assert (again.method, again.target, again.headers) == (request.method, request.target, request.headers)
+    head = b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method, request.target, block)
+    assert classify(head).severity < Severity.SEVERE
+    assert head.count(b"\n") == head.count(b"\r") == len(request.headers) + 2
+    assert RequestHead.of(request.method, request.target, 1, block).headers == request.headers
 
 
 @given(pairs)
