@@ -73,7 +73,7 @@ async def _reloading(control: Control) -> AsyncIterator[None]:
     if handles_signals:
         loop.add_signal_handler(signal.SIGHUP, hang_up)
     try:
-        async with Watcher(control.path, control.reload, known=control.content):
+        async with Watcher(control.path, control.reload, known=control.content, companions=lambda: control.companions):
             yield
     finally:
         if handles_signals:

@@ -6,12 +6,13 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from proxy import stickiness
+from proxy.config.certificates import TableFiles
 from proxy.config.cookie_key import KEY, KEY_FILE, cookie_key
 from proxy.config.load import MAX_BYTES, load_with_warnings
 from proxy.config.model import Config
@@ -105,6 +106,7 @@ class Control:
 
     Attributes:
         followers: What goes along with each new table.
+        companions: The files that the table read last names, whether it was good or not.
     """
 
     def __init__(
@@ -128,6 +130,7 @@ class Control:
         self._reloading = asyncio.Lock()
         self._staged: Runtime | None = None
         self.followers: Followers = NoFollowers()
+        self.companions = tuple(files_named_by(config))
         self.metrics = Metrics()
         key = cookie_key(environment)
         self._notes_cookie_key = keeps_targets and not key.lasts
@@ -170,7 +173,7 @@ class Control:
         async with self._reloading:
             try:
                 content = await asyncio.to_thread(read_table, self.path)
-                config, warnings = load_with_warnings(content, self._environment, str(self.path))
+                config, warnings = await asyncio.to_thread(self._load, content)
             except OSError as error:
                 problem = Problem("error", "unreadable", Place(1, 1, ""), f"cannot read {self.path}: {error}")
                 return self._refused([problem])
@@ -187,10 +190,17 @@ class Control:
     async def stage(self, content: bytes) -> list[Problem]:
         """Make everything ready for the table in `content`; return why not, if not. Nothing is in force yet."""
         try:
-            config, _ = load_with_warnings(content, self._environment, str(self.path))
+            config, _ = await asyncio.to_thread(self._load, content)
         except ConfigError as error:
             return error.problems
         return await self._stage(config, content)
+
+    def _load(self, content: bytes) -> tuple[Config, list[Problem]]:
+        files = TableFiles(self.path.parent)
+        try:
+            return load_with_warnings(content, self._environment, str(self.path), files)
+        finally:
+            self.companions = tuple(files.asked)
 
     async def _stage(self, config: Config, content: bytes) -> list[Problem]:
         try:
@@ -266,6 +276,16 @@ class Control:
         """What `strangler explain --json` prints for this request; sends nothing."""
         runtime = self.runtime
         return explain_question(runtime.config, runtime.listeners[question.listener.name].table, question)
+
+
+def files_named_by(config: Config) -> Iterator[Path]:
+    """The certificate files of a table whose files have been read."""
+    for listener in config.listeners:
+        for certificate in listener.certificates:
+            yield Path(certificate.certificate_file)
+            yield Path(certificate.private_key_file)
+        if listener.mutual_authentication.trust_store_file:
+            yield Path(listener.mutual_authentication.trust_store_file)
 
 
 def read_table(path: Path) -> bytes:

@@ -51,6 +51,7 @@ from proxy.runtime import Listener, Runtime
 from proxy.stickiness import StickyRequest
 from proxy.targets.group import TargetGroup
 from proxy.targets.target import Target
+from proxy.tls import TlsSession
 
 if TYPE_CHECKING:
     from proxy.gateway import Gateway
@@ -167,6 +168,10 @@ class RequestExchange(RequestRecord):
     def conn_trace_id(self) -> str:
         return self._client.conn_trace_id
 
+    @property
+    def tls(self) -> TlsSession | None:
+        return self._client.tls
+
     # From the client
 
     def run(self, body: bytes, complete: bool) -> None:
@@ -206,7 +211,7 @@ class RequestExchange(RequestRecord):
             forwarded = client.memo
             if type(forwarded) is not ForwardedLines or forwarded.attributes is not attributes:
                 forwarded = client.memo = ForwardedLines(
-                    client.peer, client.client_port, view.scheme, view.port, attributes
+                    client.peer, client.client_port, view.scheme, view.port, attributes, client.tls
                 )
             head, self.trace_id = request_head_to_target(
                 view,

@@ -111,6 +111,7 @@ class Gateway:
         record.client = client.peer
         record.client_port = client.client_port
         record.conn_trace_id = client.conn_trace_id
+        record.tls = client.tls
         record.port = port
         record.head = head
         record.method, record.protocol = _first_and_last_word(head)

@@ -10,7 +10,8 @@ import json
 import os
 from typing import Any
 
-from proxy.cli.files import read_table
+from proxy.cli.files import files_beside, read_table
+from proxy.cli.ports import tls_problems
 from proxy.cli.problems import render, summary
 from proxy.cli.terminal import Paint, visible
 from proxy.config.api_codes import api_code
@@ -29,7 +30,9 @@ def run(args: argparse.Namespace) -> int:
     content = read_table(args.file)
     undecided: list[Undecided] = []
     try:
-        config, warnings = load_with_warnings(content, os.environ, args.file)
+        config, warnings = load_with_warnings(content, os.environ, args.file, files_beside(args.file))
+        if refused := tls_problems(config):
+            raise ConfigError(in_order([*warnings, *refused]), args.file)
         ok = True
     except ConfigError as error:
         problems, ok = error.problems, False

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from proxy.cli.flags import UsageError
+from proxy.config.certificates import TableFiles
 from proxy.config.load import MAX_BYTES
 
 STANDARD_INPUT = "-"
+
+
+def files_beside(file: str) -> TableFiles:
+    """Reads what a table names: beside it, or in the current directory when it comes from standard input."""
+    return TableFiles(Path() if file == STANDARD_INPUT else Path(file).parent)
 
 
 def read_table(file: str) -> bytes:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import uvicorn
 
-from proxy.config.model import Config
+from proxy.config.model import Config, ListenerConfig
 from proxy.config.problem import Problem
 from proxy.control import NoFollowers
+from proxy.listen.tls import CLOSE_SECONDS, HANDSHAKE_SECONDS, TlsError, tls_context
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
@@ -29,46 +33,78 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
 
 
 class ServerPorts(NoFollowers):
-    """The listener ports of a running uvicorn server: what it was given, and what reloads add (`control.Followers`).
+    """The listener ports of a running uvicorn server, from its start and over all reloads (`control.Followers`).
+
+    uvicorn would have one TLS context for all of its sockets, so each port is a server of its own beside the others.
 
     Args:
         server: Whose `servers` are extended and shortened; it closes them all when it stops.
         host: The address to bind to.
         shared: Whether other workers bind to the same ports.
+        tls_failed: Called with the listener's name for each handshake that fails.
     """
 
-    def __init__(self, server: uvicorn.Server, host: str, *, shared: bool = False) -> None:
+    def __init__(
+        self,
+        server: uvicorn.Server,
+        host: str,
+        *,
+        shared: bool = False,
+        tls_failed: Callable[[str], None] = lambda listener: None,
+    ) -> None:
         self._server = server
         self._host = host
         self._shared = shared
+        self._tls_failed = tls_failed
         self._opened: list[int] = []
         self._leaving: list[int] = []
+        self._replacing: list[tuple[asyncio.Server, asyncio.Server]] = []
+
+    async def open(self, listeners: Sequence[ListenerConfig], sockets: Sequence[socket.socket]) -> None:
+        """Begin to accept on the sockets that were bound for these listeners; raise TlsError or OSError."""
+        for listener, sock in zip(listeners, sockets, strict=True):
+            self._server.servers.append(await self._serve(listener, sock))
 
     async def stage(self, before: Config, after: Config, content: bytes) -> list[Problem]:
-        """Begin to accept on the ports that are new."""
-        held = {listener.port for listener in before.listeners}
-        self._leaving = sorted(held - {listener.port for listener in after.listeners})
+        """Begin to accept on the ports that are new, and make ready for new certificates on the others."""
+        held = {listener.port: listener for listener in before.listeners}
+        self._leaving = sorted(held.keys() - {listener.port for listener in after.listeners})
+        problems: list[Problem] = []
         for listener in after.listeners:
-            if listener.port not in held:
-                try:
-                    await self._open(listener.port)
-                except OSError as error:
-                    message = f"cannot listen on port {listener.port}: {error.strerror or error}"
-                    return [Problem("error", "port-unavailable", listener.place, message)]
-                self._opened.append(listener.port)
-        return []
+            try:
+                if listener.port not in held:
+                    sock = bind(self._host, listener.port, shared=self._shared)
+                    self._server.servers.append(await self._serve(listener, sock))
+                    self._opened.append(listener.port)
+                elif _tls_of(listener) != _tls_of(held[listener.port]):
+                    serving = self._serving(listener.port)
+                    shared_queue = socket.socket(fileno=os.dup(serving.sockets[0].fileno()))
+                    self._replacing.append((serving, await self._serve(listener, shared_queue, accept=False)))
+            except TlsError as error:
+                problems.append(_tls_problem(listener, error))
+            except OSError as error:
+                message = f"cannot listen on port {listener.port}: {error.strerror or error}"
+                problems.append(Problem("error", "port-unavailable", listener.place, message))
+        return problems
 
     async def commit(self) -> None:
-        """Accept no more on the ports that are gone; their connections live on."""
+        """Accept with the new certificates, and no more on the ports that are gone; all connections live on."""
+        for before, after in self._replacing:
+            await after.start_serving()
+            self._server.servers.append(after)
+            before.close()
+            self._server.servers.remove(before)
         self._close(self._leaving)
-        self._opened, self._leaving = [], []
+        self._opened, self._leaving, self._replacing = [], [], []
 
     async def abandon(self) -> None:
         """Close the new ports again."""
+        for _, after in self._replacing:
+            after.close()
         self._close(self._opened)
-        self._opened, self._leaving = [], []
+        self._opened, self._leaving, self._replacing = [], [], []
 
-    async def _open(self, port: int) -> None:
+    async def _serve(self, listener: ListenerConfig, sock: socket.socket, *, accept: bool = True) -> asyncio.Server:
         server = self._server
         config = server.config
 
@@ -77,15 +113,56 @@ class ServerPorts(NoFollowers):
                 config=config, server_state=server.server_state, app_state=server.lifespan.state
             )
 
-        sock = bind(self._host, port, shared=self._shared)
-        opened = await asyncio.get_running_loop().create_server(create_protocol, sock=sock, backlog=BACKLOG)
-        server.servers.append(opened)
+        options: dict[str, Any] = {}
+        try:
+            if listener.protocol == "HTTPS":
+                options = {
+                    "ssl": tls_context(listener, partial(self._tls_failed, listener.name)),
+                    "ssl_handshake_timeout": HANDSHAKE_SECONDS,
+                    "ssl_shutdown_timeout": CLOSE_SECONDS,
+                }
+            return await asyncio.get_running_loop().create_server(
+                create_protocol, sock=sock, backlog=BACKLOG, start_serving=accept, **options
+            )
+        except BaseException:
+            sock.close()
+            raise
+
+    def _serving(self, port: int) -> asyncio.Server:
+        return next(each for each in self._server.servers if any(_port(sock) == port for sock in each.sockets))
 
     def _close(self, ports: list[int]) -> None:
         for open_server in list(self._server.servers):
             if any(_port(sock) in ports for sock in open_server.sockets):
                 open_server.close()
                 self._server.servers.remove(open_server)
+
+
+def tls_problems(config: Config) -> list[Problem]:
+    """What OpenSSL has against the certificates and policies of a table whose files have been read."""
+    problems: list[Problem] = []
+    for listener in config.listeners:
+        if listener.protocol == "HTTPS":
+            try:
+                tls_context(listener)
+            except TlsError as error:
+                problems.append(_tls_problem(listener, error))
+    return problems
+
+
+def _tls_problem(listener: ListenerConfig, error: TlsError) -> Problem:
+    return Problem("error", "tls-unavailable", listener.place, str(error))
+
+
+def _tls_of(listener: ListenerConfig) -> tuple[object, ...]:
+    """What new contexts are made for; the name is in their count of failures."""
+    return (
+        listener.protocol,
+        listener.protocol == "HTTPS" and listener.name,
+        listener.certificates,
+        listener.ssl_policy,
+        listener.mutual_authentication,
+    )
 
 
 def _port(sock: Any) -> int | None:

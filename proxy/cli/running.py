@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Coroutine, Iterator
 from typing import Any, Final
@@ -14,15 +15,18 @@ from typing import Any, Final
 import uvicorn
 
 from proxy.app import create_app
+from proxy.cli.ports import ServerPorts
 from proxy.control import Control
 from proxy.listen.protocol import ListenerProtocol
+from proxy.listen.tls import ignore_bad_server_names
 
 DRAIN_SECONDS: Final = 30
 """How long requests in flight may take to end after SIGTERM."""
 
 
 def set_up_log(level: str) -> None:
-    """Log to standard error from this level on."""
+    """Log to standard error from this level on, and nothing there that clients could fill it with."""
+    ignore_bad_server_names()
     logging.basicConfig(
         level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -60,6 +64,26 @@ class DrainingServer(uvicorn.Server):
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
+
+
+class ListenerServer(DrainingServer):
+    """Serves the listeners of a gateway, each port by `ports`.
+
+    Args:
+        host: The address that further ports are bound to.
+        shared: Whether other workers bind to the same ports.
+    """
+
+    def __init__(self, config: uvicorn.Config, control: Control, host: str, *, shared: bool = False) -> None:
+        super().__init__(config)
+        self.ports = ServerPorts(self, host, shared=shared, tls_failed=control.metrics.tls_negotiation_failed)
+        control.followers = self.ports
+        self._listeners = control.runtime.config.listeners
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin with one socket for each listener of the first table."""
+        await super().startup(sockets=[])
+        await self.ports.open(self._listeners, sockets or [])
 
 
 class QuietServer(uvicorn.Server):

@@ -18,10 +18,19 @@ from proxy.admin.app import create_admin
 from proxy.app import running
 from proxy.cli.flags import UsageError
 from proxy.cli.logs import log_options, open_logs
-from proxy.cli.ports import ServerPorts, bind
+from proxy.cli.ports import bind, tls_problems
 from proxy.cli.problems import render
-from proxy.cli.running import DrainingServer, QuietServer, listener_config, run_loop, set_up_log, tune_garbage_collector
+from proxy.cli.running import (
+    DrainingServer,
+    ListenerServer,
+    QuietServer,
+    listener_config,
+    run_loop,
+    set_up_log,
+    tune_garbage_collector,
+)
 from proxy.cli.terminal import Paint
+from proxy.config.certificates import TableFiles
 from proxy.config.cookie_key import KEY, KEY_FILE, CookieKeyError, cookie_key
 from proxy.config.load import load_with_warnings
 from proxy.config.model import Config
@@ -86,7 +95,9 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     try:
-        config, warnings = load_with_warnings(content, os.environ, str(path))
+        config, warnings = load_with_warnings(content, os.environ, str(path), TableFiles(path.parent))
+        if problems := tls_problems(config):
+            raise ConfigError(problems, str(path))
     except ConfigError as error:
         print(render(error.problems, str(path), content.decode("utf-8", "replace"), Paint(sys.stderr)), file=sys.stderr)
         return 2
@@ -140,8 +151,7 @@ async def _serve(
         access_log=access_log,
         connection_log=connection_log,
     )
-    server = DrainingServer(listener_config(control))
-    control.followers = ServerPorts(server, start.args.host)
+    server = ListenerServer(listener_config(control), control, start.args.host)
     admin = QuietServer(_admin_config(control, start.args))
     serving_admin = asyncio.create_task(admin.serve([start.admin_socket]))
     _say_where(start)

@@ -11,19 +11,21 @@ from pathlib import Path
 import uvicorn
 
 from proxy.cli.logs import open_logs
-from proxy.cli.ports import ServerPorts, bind
-from proxy.cli.running import DrainingServer, listener_config, run_loop, set_up_log, tune_garbage_collector
+from proxy.cli.ports import bind, tls_problems
+from proxy.cli.running import ListenerServer, listener_config, run_loop, set_up_log, tune_garbage_collector
+from proxy.config.certificates import TableFiles
 from proxy.config.load import load
+from proxy.config.problem import ConfigError
 from proxy.control import Control
 from proxy.workers.channel import Channel, ChannelClosedError, Message
 from proxy.workers.messages import loads_of, mirror_members, problem_to_json
 
 
-class _Server(DrainingServer):
+class _Server(ListenerServer):
     """Tells when it accepts connections."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+    def __init__(self, config: uvicorn.Config, control: Control, host: str) -> None:
+        super().__init__(config, control, host, shared=True)
         self.is_accepting = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -39,13 +41,14 @@ class Worker:
         content: str = start["content"]
         path = Path(start["path"])
         access_log, connection_log = open_logs(start)
-        config = load(content, os.environ, str(path))
+        config = load(content, os.environ, str(path), TableFiles(path.parent))
+        if problems := tls_problems(config):
+            raise ConfigError(problems, str(path))
         self._control = control = Control(
             path, config, access_log=access_log, connection_log=connection_log, keeps_targets=False
         )
         mirror_members(control.runtime, start["targets"])
-        self._server = _Server(listener_config(control, watch=False))
-        control.followers = ServerPorts(self._server, start["host"], shared=True)
+        self._server = _Server(listener_config(control, watch=False), control, start["host"])
         self._sockets = [bind(start["host"], listener.port, shared=True) for listener in config.listeners]
 
     async def run(self) -> None:
@@ -104,7 +107,7 @@ async def main(descriptor: int) -> None:
     set_up_log(start["log_level"])
     try:
         worker = Worker(channel, start)
-    except OSError as error:
+    except (OSError, ConfigError) as error:
         await channel.send({"error": str(error)})
         return
     await worker.run()

@@ -49,6 +49,14 @@ API_CODES: dict[str, str | None] = {
     "reserved-name": None,
     "too-many-listeners": "TooManyListeners",
     "too-many-rules": "TooManyRules",
+    # Certificates; whether they are good is for those to say who keep them
+    "bad-certificate": None,
+    "bad-private-key": None,
+    "certificate-not-valid": None,
+    "encrypted-key": None,
+    "key-mismatch": None,
+    "tls-unavailable": None,
+    "too-many-certificates": "TooManyCertificates",
     # Conditions
     "duplicate-condition": VALIDATION,
     "invalid-cidr": VALIDATION,

@@ -51,6 +51,12 @@ PRESERVE_HOST = Field(
     "Whether targets get the Host header unchanged.",
     default=False,
 )
+TLS_HEADERS = Field(
+    "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
+    Boolean(),
+    "Whether targets learn TLS version and cipher.",
+    default=False,
+)
 
 
 def _load_balancer(fields: Fields) -> LoadBalancerAttributes:
@@ -61,6 +67,7 @@ def _load_balancer(fields: Fields) -> LoadBalancerAttributes:
         xff_header_processing_mode=cast(Any, fields.get(XFF_MODE, defaults.xff_header_processing_mode)),
         xff_client_port=fields.get(XFF_CLIENT_PORT, defaults.xff_client_port),
         preserve_host_header=fields.get(PRESERVE_HOST, defaults.preserve_host_header),
+        tls_version_and_cipher_suite=fields.get(TLS_HEADERS, defaults.tls_version_and_cipher_suite),
     )
 
 
@@ -92,12 +99,7 @@ LOAD_BALANCER_ATTRIBUTES: Record[LoadBalancerAttributes] = Record(
             False,
             "Whether headers with other than letters, digits and - in their name are dropped.",
         ),
-        _later(
-            "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
-            Boolean(),
-            False,
-            "Whether targets learn TLS version and cipher.",
-        ),
+        TLS_HEADERS,
         _later("routing.http2.enabled", Boolean(), True, "Whether clients may speak HTTP/2."),
         _elsewhere("waf.fail_open.enabled", Boolean(), "What happens when WAF is out of reach."),
         _elsewhere("zonal_shift.config.enabled", Boolean(), "Zonal shift."),

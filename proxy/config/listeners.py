@@ -7,9 +7,17 @@ from typing import Any, Literal, cast
 from proxy.config.actions import ACTION_FIELDS, DEFAULT_ACTION, action_of
 from proxy.config.attributes import LISTENER_ATTRIBUTES
 from proxy.config.conditions import CONDITIONS
-from proxy.config.model import ActionConfig, FixedResponseConfig, ListenerConfig, RuleConfig
+from proxy.config.model import (
+    ActionConfig,
+    CertificateConfig,
+    FixedResponseConfig,
+    ListenerConfig,
+    MutualAuthenticationConfig,
+    RuleConfig,
+)
 from proxy.config.records import Effect, Field, Fields, ListOf, Record, Unknown
 from proxy.config.shapes import Choice, Fault, Integer, Text
+from proxy.config.ssl_policies import DEFAULT_SSL_POLICY, SSL_POLICIES
 from proxy.config.transforms import TRANSFORMS
 
 MAX_PRIORITY = 50_000
@@ -63,38 +71,47 @@ RULE: Record[RuleConfig] = Record(
 # Certificates
 
 _FILE = Text("a file path", longest=4096)
-_CERTIFICATE = Record(
+_CERTIFICATE_FILE = Field("certificate_file", _FILE, "PEM, relative to this file; the chain after it.", required=True)
+_PRIVATE_KEY_FILE = Field("private_key_file", _FILE, "PEM, relative to this file.", required=True)
+_CERTIFICATE: Record[CertificateConfig] = Record(
     "a certificate",
-    (
-        Field("certificate_file", _FILE, "PEM, relative to this file.", required=True),
-        Field("private_key_file", _FILE, "PEM, relative to this file.", required=True),
+    (_CERTIFICATE_FILE, _PRIVATE_KEY_FILE),
+    lambda fields: CertificateConfig(
+        fields.get(_CERTIFICATE_FILE, ""), fields.get(_PRIVATE_KEY_FILE, ""), place=fields.place
     ),
-    lambda fields: True,
 )
 CERTIFICATES = Field(
     "certificates",
     ListOf(_CERTIFICATE, "a list of certificates", shortest=1),
     "The first is the default, the others are chosen by SNI.",
-    effect=Effect.LATER,
 )
-SSL_POLICY = Field("ssl_policy", Text("an SSL policy"), "TLS versions and ciphers.", effect=Effect.LATER)
+SSL_POLICY = Field(
+    "ssl_policy",
+    Choice(*SSL_POLICIES, noun="a predefined SSL policy of the load balancer"),
+    "TLS versions and ciphers.",
+    default=DEFAULT_SSL_POLICY,
+)
 _MUTUAL_MODE = Field("mode", Choice("off", "passthrough", "verify"), "off, passthrough or verify.", required=True)
 _TRUST_STORE = Field("trust_store_file", _FILE, "PEM, relative to this file; for verify.")
 
 
-def _mutual(fields: Fields) -> str | None:
-    mode = fields.find(_MUTUAL_MODE)
+def _mutual(fields: Fields) -> MutualAuthenticationConfig:
+    mode = fields.get(_MUTUAL_MODE, "off")
+    if mode == "passthrough":
+        message = "Python's TLS cannot let a client certificate pass that it has not verified: use verify or off"
+        fields.error("not-supported-yet", _MUTUAL_MODE, message)
+        mode = "off"
     if mode == "verify" and not fields.has(_TRUST_STORE):
         fields.report.error("missing-key", fields.place, "trust_store_file is missing: mode verify needs it")
-    return mode
+    return MutualAuthenticationConfig(
+        cast(Literal["off", "verify"], mode), fields.get(_TRUST_STORE, ""), place=fields.place
+    )
 
 
 MUTUAL = Field(
     "mutual_authentication",
     Record("mutual authentication", (_MUTUAL_MODE, _TRUST_STORE), _mutual),
     "Client certificates.",
-    effect=Effect.LATER,
-    default="off",
 )
 
 # Listener
@@ -105,7 +122,7 @@ LISTENER_NAME = Field(
     "Unique; default <protocol>-<port>.",
 )
 LISTENER_PORT = Field("port", Integer(1, 65535), "Where it listens; unique.", required=True)
-LISTENER_PROTOCOL = Field("protocol", Choice("HTTP", "HTTPS"), "HTTP or HTTPS.", effect=Effect.LATER, default="HTTP")
+LISTENER_PROTOCOL = Field("protocol", Choice("HTTP", "HTTPS"), "HTTP or HTTPS.", default="HTTP")
 DEFAULT: Field[ActionConfig] = Field(
     "default",
     DEFAULT_ACTION,
@@ -119,6 +136,7 @@ ATTRIBUTES = Field("attributes", LISTENER_ATTRIBUTES, "Listener attributes, keys
 def _listener(fields: Fields) -> ListenerConfig:
     protocol = cast(Literal["HTTP", "HTTPS"], fields.get(LISTENER_PROTOCOL, "HTTP"))
     port = fields.get(LISTENER_PORT, 0)
+    mutual = fields.get(MUTUAL, MutualAuthenticationConfig())
     if protocol == "HTTPS" and not fields.has(CERTIFICATES):
         fields.report.error("missing-key", fields.place, "certificates is missing: an HTTPS listener needs one")
     if protocol == "HTTP":
@@ -126,6 +144,8 @@ def _listener(fields: Fields) -> ListenerConfig:
         for field in only_https:
             if fields.has(field) and fields.at(LISTENER_PROTOCOL).path not in fields.report.failed:
                 fields.error("conflicting-keys", field, f"{field.name} is for listeners with protocol: HTTPS")
+        if mutual.mode != "off":
+            fields.error("conflicting-keys", MUTUAL, "mutual_authentication is for listeners with protocol: HTTPS")
     rules = sorted(fields.get(RULES, ()), key=lambda rule: rule.priority)
     return ListenerConfig(
         name=fields.get(LISTENER_NAME, f"{protocol}-{port}" if port else fields.place.path),
@@ -133,6 +153,9 @@ def _listener(fields: Fields) -> ListenerConfig:
         default=fields.get(DEFAULT, FixedResponseConfig(503)),
         rules=tuple(rules),
         protocol=protocol,
+        certificates=fields.get(CERTIFICATES, ()),
+        ssl_policy=fields.get(SSL_POLICY, DEFAULT_SSL_POLICY),
+        mutual_authentication=mutual,
         place=fields.place,
     )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from proxy.config.certificates import TableFiles, with_certificates
 from proxy.config.check import check
 from proxy.config.model import Config
 from proxy.config.problem import ConfigError, Place, Problem, Report, in_order
@@ -28,13 +29,15 @@ MAX_BYTES = MAX_CHARACTERS
 """Whoever reads a file need not read more than one byte beyond this: `decode` refuses it."""
 
 
-def load(text: str | bytes, env: Mapping[str, str], source: str = "routes.yaml") -> Config:
+def load(
+    text: str | bytes, env: Mapping[str, str], source: str = "routes.yaml", files: TableFiles | None = None
+) -> Config:
     """Return what a table says; as `load_with_warnings`, which also returns what is doubtful about it."""
-    return load_with_warnings(text, env, source)[0]
+    return load_with_warnings(text, env, source, files)[0]
 
 
 def load_with_warnings(
-    text: str | bytes, env: Mapping[str, str], source: str = "routes.yaml"
+    text: str | bytes, env: Mapping[str, str], source: str = "routes.yaml", files: TableFiles | None = None
 ) -> tuple[Config, list[Problem]]:
     """Return what a table says, and what is doubtful about it.
 
@@ -42,6 +45,7 @@ def load_with_warnings(
         text: The whole file; bytes are taken as UTF-8.
         env: Where `${NAME}` is looked up.
         source: The file's name, for the error's text.
+        files: Reads the files that the table names; without it they are not looked at, for what only judges the text.
 
     Raises:
         ConfigError: The table cannot be used. It holds every error, and the warnings, as the file has them.
@@ -53,7 +57,11 @@ def load_with_warnings(
     if isinstance(root, Map):
         config = TABLE.read(root, "", report)
         if config is not None:
-            report.problems += _across(config, root, report.failed)
+            found = check(config)
+            if files is not None:
+                config, more = with_certificates(config, files)
+                found += more
+            report.problems += _across(found, root, report.failed)
     elif root is not None:
         wrong_type(root, "", report, "a table that begins with version: 1")
     problems = in_order(report.problems)
@@ -75,15 +83,15 @@ def _decode(content: bytes, report: Report) -> str | None:
         return None
 
 
-def _across(config: Config, root: Map, failed: set[str]) -> list[Problem]:
-    """The problems of `check`, each at the very value it speaks of.
+def _across(found: list[Problem], root: Map, failed: set[str]) -> list[Problem]:
+    """These problems between records or with files, each at the very value it speaks of.
 
-    A record that has an error is there with stand-ins, so what `check` says of a failed path is left out, and
-    warnings are only given for a whole table.
+    A record that has an error is there with stand-ins, so what is said of a failed path is left out, and warnings are
+    only given for a whole table.
     """
     index = _index(root)
     problems: list[Problem] = []
-    for problem in check(config):
+    for problem in found:
         path = problem.place.path
         if path in failed or (failed and problem.severity == "warning"):
             continue

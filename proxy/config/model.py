@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as attribute
+from datetime import datetime
 from typing import Literal
 
 from proxy.config.problem import Place
+from proxy.config.ssl_policies import DEFAULT_SSL_POLICY
 
 NOWHERE = Place(1, 1, "")
 
@@ -103,14 +105,56 @@ class RuleConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What a certificate file says, as far as one is chosen by it (alb.md 1.1).
+
+    `names` are in lower case and may begin with `*.`; `digest` changes with any byte of the certificate or key file.
+    """
+
+    names: tuple[str, ...]
+    key_algorithm: Literal["ECDSA", "RSA"]
+    key_bits: int
+    is_signed_with_md5: bool
+    not_before: datetime
+    not_after: datetime
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateConfig:
+    """A certificate with its chain, and its private key. `facts` is None while the files have not been looked at."""
+
+    certificate_file: str
+    private_key_file: str
+    facts: CertificateFacts | None = None
+    place: Place = attribute(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MutualAuthenticationConfig:
+    """`mutual_authentication`; `digest` is that of the trust store once it was read."""
+
+    mode: Literal["off", "verify"] = "off"
+    trust_store_file: str = ""
+    digest: str = ""
+    place: Place = attribute(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ListenerConfig:
-    """One listener. `rules` are sorted by priority, whatever their order in the file."""
+    """One listener. `rules` are sorted by priority, whatever their order in the file.
+
+    Certificates, the first of them the default, are there on HTTPS listeners only, and so are the fields after them.
+    """
 
     name: str
     port: int
     default: ActionConfig
     rules: tuple[RuleConfig, ...] = ()
     protocol: Literal["HTTP", "HTTPS"] = "HTTP"
+    certificates: tuple[CertificateConfig, ...] = ()
+    ssl_policy: str = DEFAULT_SSL_POLICY
+    mutual_authentication: MutualAuthenticationConfig = MutualAuthenticationConfig()
     place: Place = attribute(default=NOWHERE, compare=False)
 
 
@@ -196,6 +240,7 @@ class LoadBalancerAttributes:
     xff_header_processing_mode: Literal["append", "preserve", "remove"] = "append"
     xff_client_port: bool = False
     preserve_host_header: bool = False
+    tls_version_and_cipher_suite: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,9 +237,9 @@ class Boolean(ScalarShape[bool]):
 class Choice(ScalarShape[str]):
     """One of a few words, as the ELBv2 API writes them; `on` and `off` are words here and not booleans."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, noun: str = "") -> None:
         self.words = words
-        self.noun = f"one of {', '.join(words)}" if len(words) > 1 else words[0]
+        self.noun = noun or (f"one of {', '.join(words)}" if len(words) > 1 else words[0])
 
     def read_scalar(self, value: Scalar, place: Place, report: Report) -> str | None:
         if value.text in self.words:

@@ -7,10 +7,10 @@ import contextlib
 import hashlib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from proxy.config.load import MAX_BYTES
 
@@ -20,6 +20,8 @@ INTERVAL_SECONDS = 0.5
 
 Signature = tuple[int, ...]
 Sleep = Callable[[float], Awaitable[object]]
+MISSING: Signature = ()
+Seen = TypeVar("Seen")
 
 
 def signature_of(path: Path) -> Signature:
@@ -47,6 +49,7 @@ class Watcher:
         on_change: Called without arguments, awaited if it returns an awaitable. Changes during a call are seen
             after it. What it raises is logged and does not end the watch.
         known: The content that is in use already; without it, what the file holds at the first look.
+        companions: Further files whose content counts as part of it; a missing one counts as empty.
         interval_seconds: Time between two looks.
         signature, content, sleep: Stand-ins for tests.
     """
@@ -57,6 +60,7 @@ class Watcher:
         on_change: Callable[[], Awaitable[object] | object],
         *,
         known: bytes | None = None,
+        companions: Callable[[], Iterable[Path]] = tuple,
         interval_seconds: float = INTERVAL_SECONDS,
         signature: Callable[[Path], Signature] = signature_of,
         content: Callable[[Path], bytes] = content_of,
@@ -64,14 +68,15 @@ class Watcher:
     ) -> None:
         self._path = path
         self._on_change = on_change
+        self._companions = companions
         self._interval_seconds = interval_seconds
         self._signature = signature
         self._content = content
         self._sleep = sleep
-        self._seen: Signature | None = None
-        self._in_use = None if known is None else _digest(known)
+        self._seen: list[Signature] | None = None
         self._pending: bytes | None = None
         self._is_missing = False
+        self._in_use = None if known is None else _digest([known, *self._companion_contents()])
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -115,16 +120,16 @@ class Watcher:
 
     def _take_as_in_use(self) -> None:
         try:
-            self._in_use = _digest(self._content(self._path))
+            self._in_use = _digest(self._contents())
         except OSError:
             # Whatever appears is new.
             self._in_use = b""
 
     def _has_new_content(self) -> bool:
-        signature = self._signature(self._path)
+        signature = self._signatures()
         if signature == self._seen and self._pending is None:
             return False
-        digest = _digest(self._content(self._path))
+        digest = _digest(self._contents())
         self._seen = signature
         self._is_missing = False
         if digest == self._in_use:
@@ -135,6 +140,25 @@ class Watcher:
             return False
         return True
 
+    def _signatures(self) -> list[Signature]:
+        return [self._signature(self._path), *(_or(self._signature, path, MISSING) for path in self._companions())]
 
-def _digest(content: bytes) -> bytes:
-    return hashlib.blake2b(content, digest_size=16).digest()
+    def _contents(self) -> list[bytes]:
+        return [self._content(self._path), *self._companion_contents()]
+
+    def _companion_contents(self) -> list[bytes]:
+        return [_or(self._content, path, b"") for path in self._companions()]
+
+
+def _or(look: Callable[[Path], Seen], path: Path, missing: Seen) -> Seen:
+    try:
+        return look(path)
+    except (OSError, ValueError):
+        return missing
+
+
+def _digest(contents: list[bytes]) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for content in contents:
+        digest.update(len(content).to_bytes(8, "big") + content)
+    return digest.digest()

@@ -14,6 +14,7 @@ from proxy.config.model import LoadBalancerAttributes
 from proxy.errors import TooManyForwardedError
 from proxy.http1.head import Headers, ResponseHead, join_fields, list_items
 from proxy.rules.request import RequestView, strip_port
+from proxy.tls import TlsSession
 
 MAX_FORWARDED_ADDRESSES: Final = 30
 """Most addresses in X-Forwarded-For (alb.md 1.4)."""
@@ -102,23 +103,41 @@ def trace_id_to_target(received: bytes | None, head_size: int) -> bytes:
 
 
 class ForwardedLines:
-    """The X-Forwarded-* lines of a client that sends none itself: the same for its whole connection."""
+    """What a connection adds to each of its requests: X-Forwarded-* lines, over TLS those about it, too.
 
-    __slots__ = ("attributes", "client_port", "constant", "peer", "proto_and_port")
+    Attributes:
+        constant: All the lines of a client that sends no X-Forwarded-For itself.
+        changed: Fields that a client's request cannot have passed on as they are.
+    """
 
-    def __init__(self, peer: str, client_port: int, scheme: str, port: int, attributes: LoadBalancerAttributes) -> None:
+    __slots__ = ("attributes", "changed", "client_port", "constant", "peer", "proto_port_and_tls")
+
+    def __init__(
+        self,
+        peer: str,
+        client_port: int,
+        scheme: str,
+        port: int,
+        attributes: LoadBalancerAttributes,
+        tls: TlsSession | None = None,
+    ) -> None:
         self.peer = peer
         self.client_port = client_port
         self.attributes = attributes
-        self.proto_and_port = b"X-Forwarded-Proto: %s\r\nX-Forwarded-Port: %d\r\n" % (scheme.encode(), port)
+        self.proto_port_and_tls = b"X-Forwarded-Proto: %s\r\nX-Forwarded-Port: %d\r\n" % (scheme.encode(), port)
+        self.changed = _CHANGED_TO_TARGET
+        if tls is not None:
+            wanted = attributes.tls_version_and_cipher_suite
+            self.changed |= tls.removed_headers(version_and_cipher=wanted)
+            self.proto_port_and_tls += tls.header_lines(version_and_cipher=wanted)
         self.constant = self.lines([])
 
     def lines(self, values: list[bytes]) -> bytes:
         """The lines for a request that came with these X-Forwarded-For values; may raise `TooManyForwardedError`."""
         forwarded = forwarded_for(values, self.peer, self.client_port, self.attributes)
         if forwarded is None:
-            return self.proto_and_port
-        return b"X-Forwarded-For: " + forwarded + b"\r\n" + self.proto_and_port
+            return self.proto_port_and_tls
+        return b"X-Forwarded-For: " + forwarded + b"\r\n" + self.proto_port_and_tls
 
 
 def request_head_to_target(
@@ -154,7 +173,7 @@ def request_head_to_target(
     if (
         not ambiguous
         and fields.get(b"host") == host
-        and _CHANGED_TO_TARGET.isdisjoint(fields)
+        and forwarded.changed.isdisjoint(fields)
         and view.target is target
         and host
         and (len(fields) == len(view.headers) or len(view.header_values(b"host")) == 1)
@@ -162,7 +181,7 @@ def request_head_to_target(
         trace_id = b"Root=" + new_trace_root()
         lines = block + forwarded.constant
     else:
-        lines = _rewritten(view, host or fallback_host, attributes, upgrade, chunked, ambiguous)
+        lines = _rewritten(view, host or fallback_host, forwarded, upgrade, chunked, ambiguous)
         lines += forwarded.lines(view.header_values(b"x-forwarded-for"))
         traced = view.header_values(b"x-amzn-trace-id")
         trace_id = trace_id_to_target(traced[0] if traced else None, len(block))
@@ -175,16 +194,16 @@ def request_head_to_target(
 def _rewritten(
     view: RequestView,
     host: bytes,
-    attributes: LoadBalancerAttributes,
+    forwarded: ForwardedLines,
     upgrade: bool,
     chunked: bool,
     ambiguous: bool,
 ) -> bytes:
-    drop = _CHANGED_TO_TARGET | _named_by_connection(view.header_values(b"connection"))
+    drop = forwarded.changed | _named_by_connection(view.header_values(b"connection"))
     kept = [(name, value) for name, value in view.headers if name.lower() not in drop]
     if ambiguous:
         kept = _unambiguous(kept, chunked)
-    if not attributes.preserve_host_header or b"host" not in view.fields:
+    if not forwarded.attributes.preserve_host_header or b"host" not in view.fields:
         kept = [(b"Host", host), *((name, value) for name, value in kept if name.lower() != b"host")]
     if upgrade:
         kept += [(b"Connection", b"Upgrade"), (b"Upgrade", view.header_values(b"upgrade")[0])]

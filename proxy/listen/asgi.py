@@ -15,6 +15,7 @@ from proxy.errors import BadRequestError, ClientError
 from proxy.http1.head import CHUNKED, check_request, is_request_target, join_fields, split_fields
 from proxy.listen.client import Exchange, Gate, Scheme
 from proxy.rules.request import RequestView
+from proxy.tls import TlsSession
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -49,6 +50,7 @@ class _AsgiClient:
 
     takes_chunks = False
     conn_trace_id = ""
+    tls: TlsSession | None = None
 
     def __init__(self, gate: Gate, scope: MutableMapping[str, Any], port: int | None, send: Send) -> None:
         peer = scope.get("client") or ("127.0.0.1", 0)

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from proxy.errors import ClientError
 from proxy.rules.request import RequestView
+from proxy.tls import TlsSession
 
 
 class Client(Protocol):
@@ -16,6 +17,7 @@ class Client(Protocol):
         local_host: The address it connected to, for requests without Host.
         active_at: `time.perf_counter()` of the last byte in either direction; the gateway sets it, too.
         takes_chunks: Whether a chunked response body is passed on as it came; otherwise its payload alone.
+        tls: What is known of its TLS connection; None without TLS.
         memo: For the gateway to keep what is the same for all requests of this client.
     """
 
@@ -24,6 +26,7 @@ class Client(Protocol):
     local_host: bytes
     active_at: float
     takes_chunks: bool
+    tls: TlsSession | None
     memo: object
 
     @property

@@ -29,7 +29,9 @@ from proxy.http1.head import (
     request_body_length,
 )
 from proxy.listen.client import Exchange, Gate, Scheme
+from proxy.listen.tls import session_of
 from proxy.rules.request import RequestView
+from proxy.tls import TlsSession
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -77,6 +79,7 @@ class ListenerProtocol(asyncio.Protocol):
         "memo",
         "peer",
         "takes_chunks",
+        "tls",
     )
 
     _transport: asyncio.Transport
@@ -107,6 +110,7 @@ class ListenerProtocol(asyncio.Protocol):
         self._conn_trace_id = ""
         self.takes_chunks = True
         self.memo: object = None
+        self.tls: TlsSession | None = None
 
     # Connection
 
@@ -117,7 +121,11 @@ class ListenerProtocol(asyncio.Protocol):
         self.peer, self.client_port = _address(peer)
         local_host, self._port = _address(local)
         self.local_host = (f"[{local_host}]" if ":" in local_host else local_host).encode()
-        self._scheme: Scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        ssl_object = transport.get_extra_info("ssl_object")
+        self._scheme: Scheme = "http"
+        if ssl_object is not None:
+            self._scheme = "https"
+            self.tls = session_of(ssl_object)
         self._opened_at = self.active_at = time.perf_counter()
         self._connections.add(self)
         self._gate.connected(self)
@@ -152,7 +160,8 @@ class ListenerProtocol(asyncio.Protocol):
         """A client that closes its side is gone, as for the load balancer (alb.md 8, 460), except in a tunnel."""
         if self._tunnel and self._exchange is not None:
             self._exchange.tunnel_ended()
-            return True
+            # asyncio's TLS has no half-closed connections: what the target still sends is lost.
+            return self.tls is None
         return False
 
     def shutdown(self) -> None:
@@ -425,16 +434,17 @@ class ListenerProtocol(asyncio.Protocol):
         return data[size:]
 
     def _linger(self) -> None:
-        """Send no more, and read what still comes for a while before closing."""
+        """Send no more, and read what still comes for a while before closing.
+
+        Over TLS the client sees no end until then; the response's length and `Connection: close` tell it.
+        """
         self._lingering_since = time.perf_counter()
         if self._transport.is_closing():
             return
         if self._transport.can_write_eof():
             self._transport.write_eof()
-            self._paused_reading = True
-            self.resume()
-        else:
-            self._transport.close()
+        self._paused_reading = True
+        self.resume()
 
     def pause_writing(self) -> None:
         self._writing_is_paused = True

@@ -52,12 +52,15 @@ class AlbLines:
         target = record.target_id or "-"
         target_status = record.target_status or "-"
         trace_id, user_agent = _headers(record)
+        target_group = _arn(record.target_group) if record.target_group else "-"
+        cipher, version, server_name, certificate = _tls(record)
         return (
             f"{_type(record)} {self._time(record.started_at + lived)} {self._elb}"
             f" {_address(record.client, record.client_port)} {target} {_processing_times(record)}"
             f" {record.status or '-'} {target_status} {record.request_bytes} {record.response_bytes}"
-            f' "{_request(record)}" "{user_agent}" - - {_arn(record.target_group) if record.target_group else "-"}'
-            f' "{trace_id}" "-" "-" {_matched_rule_priority(record)} {self._time(record.started_at)}'
+            f' "{_request(record)}" "{user_agent}" {cipher} {version} {target_group}'
+            f' "{trace_id}" "{server_name}" "{certificate}"'
+            f" {_matched_rule_priority(record)} {self._time(record.started_at)}"
             f' "{_actions_executed(record)}" "{_quoted(record.redirect_url)}" "{_error_reason(record.reason)}"'
             f' "{target}" "{target_status}"'
             f' "{record.classification or "-"}" "{record.classification_reason or "-"}" {record.conn_trace_id or "-"}'
@@ -75,7 +78,7 @@ class AlbLines:
 
 
 def _type(record: RequestRecord) -> str:
-    secure = record.view is not None and record.view.scheme == "https"
+    secure = record.tls is not None or (record.view is not None and record.view.scheme == "https")
     if record.tunnel:
         return "wss" if secure else "ws"
     return "https" if secure else "http"
@@ -112,7 +115,7 @@ def _request(record: RequestRecord) -> str:
         scheme, host, port = view.scheme, view.host, view.port
     else:
         method, target, protocol, host = _words_of(record.head)
-        scheme, port = "http", record.port
+        scheme, port = "https" if record.tls is not None else "http", record.port
     if b"://" in target and target[:1] != b"/":
         url = target
     else:
@@ -138,6 +141,14 @@ def _headers(record: RequestRecord) -> tuple[str, str]:
     fields = record.view.fields if record.view is not None else {}
     trace_id = record.trace_id or fields.get(b"x-amzn-trace-id", b"")
     return _quoted(trace_id), _quoted(fields.get(b"user-agent", b"")[:USER_AGENT_LIMIT])
+
+
+def _tls(record: RequestRecord) -> tuple[str, str, str, str]:
+    """Fields 15, 16, 19 and 20."""
+    tls = record.tls
+    if tls is None:
+        return "-", "-", "-", "-"
+    return tls.cipher or "-", tls.version or "-", _quoted(tls.server_name.encode()), tls.certificate or "-"
 
 
 def _matched_rule_priority(record: RequestRecord) -> str:

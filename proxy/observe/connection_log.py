@@ -6,6 +6,7 @@ import time
 from typing import Protocol
 
 from proxy.observe.log_writer import LogWriter
+from proxy.tls import TlsSession
 
 
 class Connection(Protocol):
@@ -16,10 +17,12 @@ class Connection(Protocol):
         port: The listener's.
         opened_at: `time.perf_counter()` when it was accepted.
         conn_trace_id: What its requests have as field 30 of the access log.
+        tls: Its TLS; None without.
     """
 
     peer: str
     client_port: int
+    tls: TlsSession | None
 
     @property
     def port(self) -> int: ...
@@ -61,7 +64,7 @@ class ConnectionLog:
 
 
 def line(connection: Connection, opened: float) -> str:
-    """One connection as 12 fields; those about TLS are `-`.
+    """One connection as 12 fields; those about TLS and the client's certificate are `-` where there is none.
 
     Args:
         opened: When it was accepted, in seconds since the epoch.
@@ -70,5 +73,21 @@ def line(connection: Connection, opened: float) -> str:
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
     return (
         f"{moment}.{int((opened - second) * 1e6):06d}Z {connection.peer} {connection.client_port} {connection.port}"
-        f' - - - "-" - - - {connection.conn_trace_id}'
+        f" {_tls(connection.tls)} {connection.conn_trace_id}"
     )
+
+
+def _tls(tls: TlsSession | None) -> str:
+    """Fields 5 to 11."""
+    if tls is None:
+        return '- - - "-" - - -'
+    handshake = f"{tls.version or '-'} {tls.cipher or '-'} {tls.handshake_seconds:.3f}"
+    certificate = tls.client_certificate
+    if certificate is None:
+        return f'{handshake} "-" - - -'
+    subject = certificate.subject.translate(_ESCAPES)
+    return f'{handshake} "{subject}" {certificate.validity} {certificate.serial_number} Success'
+
+
+_ESCAPES = {code: f"\\x{code:02X}" for code in (*range(0x20), 0x22, 0x7F)}
+"""A name in a certificate may hold anything; it must not add a field or a line."""

@@ -152,6 +152,12 @@ CLIENT_CONNECTIONS = Family(
     "Open connections from clients.",
     outlives=False,
 )
+CLIENT_TLS_ERRORS = Family(
+    "strangler_client_tls_negotiation_errors_total",
+    "counter",
+    ("listener",),
+    "TLS handshakes with clients that failed: versions, ciphers or certificates that do not fit, or no TLS at all.",
+)
 TARGET_CONNECTIONS_OPENED = Family(
     "strangler_target_connections_opened_total",
     "counter",
@@ -261,6 +267,7 @@ FAMILIES = (
     RULE_EVALUATIONS,
     CLIENT_CONNECTIONS_OPENED,
     CLIENT_CONNECTIONS,
+    CLIENT_TLS_ERRORS,
     TARGET_CONNECTIONS_OPENED,
     TARGET_CONNECTIONS,
     TARGETS,

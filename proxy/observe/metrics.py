@@ -155,6 +155,11 @@ class Metrics:
         self._rules_tried: dict[tuple[str, str], int] = {}
         self._evaluations: dict[str, int] = {}
         self._target_connections: dict[tuple[str, str], int] = {}
+        self._tls_failures: dict[str, int] = {}
+
+    def tls_negotiation_failed(self, listener: str) -> None:
+        """Count one TLS handshake with a client that failed."""
+        self._tls_failures[listener] = self._tls_failures.get(listener, 0) + 1
 
     def target_connection(self, target_group: str, result: ConnectResult) -> None:
         """Count one attempt to connect to a target for a request; health checks are not counted (alb.md 10)."""
@@ -254,6 +259,7 @@ class Metrics:
             (families.ROUTED_REQUESTS, routed),
             (families.TARGET_RESPONSES, by_targets),
             (families.FIXED_RESPONSES, fixed),
+            (families.CLIENT_TLS_ERRORS, {(name,): count for name, count in self._tls_failures.items()}),
             (families.RULE_EVALUATIONS, {(name,): count for name, count in self._evaluations.items()}),
             (
                 families.TARGET_CONNECTIONS_OPENED,

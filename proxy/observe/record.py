@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.rules.request import RequestView
+from proxy.tls import TlsSession
 
 USER_AGENT_LIMIT: Final = 8192
 """How much of a user agent the logs show (alb.md 9.1, field 14)."""
@@ -20,6 +21,7 @@ SELDOM: Final[dict[str, Any]] = {
     "port": 0,
     "redirect_url": b"",
     "request_transform_status": "",
+    "tls": None,
     "transformed_host": b"",
     "transformed_uri": b"",
 }
@@ -152,13 +154,19 @@ class RequestRecord:
         """`TID_` and 32 hex digits, the same for all requests of a client connection; empty when it is unknown."""
         return ""
 
+    @property
+    def tls(self) -> TlsSession | None:
+        """The client's TLS connection; None without TLS."""
+        return None
+
 
 class RefusedRequest(RequestRecord):
     """The record of what came instead of a request."""
 
-    __slots__ = ("conn_trace_id",)
+    __slots__ = ("conn_trace_id", "tls")
 
     conn_trace_id: str
+    tls: TlsSession | None
 
 
 def request_processing_seconds(record: RequestRecord) -> float | None:

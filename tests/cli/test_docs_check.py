@@ -16,8 +16,15 @@ from proxy.rules.coverage import analyse
 PAGE = (Path(__file__).parents[2] / "docs" / "check.md").read_text()
 WITHOUT_EXAMPLE = {
     "analysis-incomplete",
+    "bad-certificate",
+    "bad-private-key",
+    "certificate-not-valid",
+    "encrypted-key",
     "invalid-condition-value",
+    "key-mismatch",
     "port-unavailable",
+    "tls-unavailable",
+    "too-many-certificates",
     "unreadable",
     "worker-failed",
 }

@@ -13,7 +13,17 @@ from proxy.config.api_codes import API_CODES, api_code
 from proxy.config.problem import Place, Problem
 
 SOURCES = Path(proxy.__file__).parent
-CODE_AT = {"Fault": 0, "error": 0, "warning": 0, "_error": 0, "_warning": 0, "_warn": 0, "Problem": 1, "_clashes": 3}
+CODE_AT = {
+    "Fault": 0,
+    "CertificateError": 0,
+    "error": 0,
+    "warning": 0,
+    "_error": 0,
+    "_warning": 0,
+    "_warn": 0,
+    "Problem": 1,
+    "_clashes": 3,
+}
 """What makes a problem, and which of its arguments is the code."""
 
 

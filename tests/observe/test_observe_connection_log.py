@@ -10,6 +10,7 @@ from pathlib import Path
 from athena import FIELD, connection_log_row
 
 from proxy.observe.connection_log import ConnectionLog, line
+from proxy.tls import TlsSession
 
 
 @dataclass
@@ -21,6 +22,7 @@ class Closed:
     port: int = 8080
     opened_at: float = 0.0
     conn_trace_id: str = "TID_00112233445566778899aabbccddeeff"
+    tls: TlsSession | None = None
 
 
 def test_a_whole_line() -> None:

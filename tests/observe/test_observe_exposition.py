@@ -38,6 +38,7 @@ CONTRACT = {
     "strangler_rule_evaluations_total": ("counter", {"listener"}),
     "strangler_client_connections_opened_total": ("counter", set()),
     "strangler_client_connections": ("gauge", set()),
+    "strangler_client_tls_negotiation_errors_total": ("counter", {"listener"}),
     "strangler_target_connections_opened_total": ("counter", {"target_group", "result"}),
     "strangler_target_connections": ("gauge", {"target_group"}),
     "strangler_targets": ("gauge", {"target_group", "state"}),
@@ -60,6 +61,7 @@ def snapshot() -> Snapshot:
     metrics = Metrics()
     metrics.serving([("web", "users"), ("web", "default")])
     metrics.target_connection("users", "success")
+    metrics.tls_negotiation_failed("web")
     fixed = forwarded(rule="closed", target_group="", target_id="", target_status=0, head_at=0.0, status=403)
     for record in (forwarded(), refused(), forwarded(reason="Target.ConnectionClosed"), fixed):
         metrics.series(record.listener, record.rule, record.target_group).record(record)
