@@ -37,7 +37,9 @@ def _endpoint(text: str) -> Fault | None:
     if url.username is not None or url.password is not None:
         return Fault("invalid-value", "has a user name in it, which an endpoint cannot have")
     if url.scheme != "https" and url.hostname not in LOOPBACK:
-        return Fault("invalid-value", "is not an https:// URL; http:// is accepted on 127.0.0.1, ::1 and localhost only")
+        return Fault(
+            "invalid-value", "is not an https:// URL; http:// is accepted on 127.0.0.1, ::1 and localhost only"
+        )
     return None
 
 
@@ -69,7 +71,9 @@ def _visible(text: str) -> Fault | None:
 def _extra_params(params: dict[str, str], place: Place, report: Report) -> tuple[tuple[str, str], ...]:
     for name in params:
         if name.lower() in OWN_PARAMS:
-            report.error("invalid-value", place.of(name), f"{name} is set by the load balancer and cannot be given here")
+            report.error(
+                "invalid-value", place.of(name), f"{name} is set by the load balancer and cannot be given here"
+            )
     return tuple(params.items())
 
 
@@ -86,9 +90,7 @@ _EXTRA_PARAMS = Field(
     ).then(_extra_params),
     "Added to the request to the authorization endpoint.",
 )
-_UNAUTHENTICATED = Field(
-    "on_unauthenticated_request", Choice("authenticate", "deny", "allow"), "Default authenticate."
-)
+_UNAUTHENTICATED = Field("on_unauthenticated_request", Choice("authenticate", "deny", "allow"), "Default authenticate.")
 _SESSION_FIELDS: tuple[Field[Any], ...] = (_COOKIE, _TIMEOUT, _SCOPE, _EXTRA_PARAMS, _UNAUTHENTICATED)
 _SECRET = Text("a secret", secret=True)
 
@@ -96,7 +98,9 @@ _SECRET = Text("a secret", secret=True)
 def _session(fields: Fields) -> dict[str, Any]:
     """The settings that both kinds of login have."""
     if "openid" not in fields.get(_SCOPE, "openid").split():
-        message = "the scope has no openid, without which no identity provider gives an ID token: each login ends with 401"
+        message = (
+            "the scope has no openid, without which no identity provider gives an ID token: each login ends with 401"
+        )
         fields.report.warning("scope-without-openid", fields.at(_SCOPE), message)
     return {
         "session_cookie_name": fields.get(_COOKIE, LoginConfig.COOKIE_NAME),
@@ -181,7 +185,9 @@ def _cognito(fields: Fields) -> LoginConfig:
     """The same login with what Cognito derives from the user pool and its domain."""
     local = fields.get(_LOCAL, _Local())
     if not fields.has(_LOCAL):
-        message = "the load balancer asks Cognito for the client's secret; here give it as local: {client_secret: ${NAME}}"
+        message = (
+            "the load balancer asks Cognito for the client's secret; here give it as local: {client_secret: ${NAME}}"
+        )
         fields.report.warning("client-secret-missing", fields.place, f"{message} unless the app client has none")
     arn = _POOL_ARN.fullmatch(fields.get(_POOL, ""))
     region, pool = (arn[1], arn[2]) if arn else ("", "")

@@ -142,10 +142,7 @@ class TransformConfig:
 
 @dataclass(frozen=True, slots=True)
 class RuleConfig:
-    """One rule: all conditions must hold; then who asks is made sure of, the transforms are made and the action is taken.
-
-    See alb.md 1.2, 3 and 4.
-    """
+    """One rule: all conditions must hold; then come authentication, transforms and the action (alb.md 1.2, 3, 4)."""
 
     name: str
     priority: int

@@ -15,6 +15,7 @@ METHOD_LIMIT: Final = 64
 
 SELDOM: Final[dict[str, Any]] = {
     "action": "",
+    "authenticated": False,
     "classification": "",
     "classification_reason": "",
     "head": b"",
@@ -63,6 +64,7 @@ class RequestRecord:
 
     Attributes:
         action: Name of the rule's action, unless it always forwards to one target group.
+        authenticated: An authentication action had to do with it.
         redirect_url: The Location of a redirect.
         classification, classification_reason: By desync mitigation, in the words of alb.md 6.8; empty for compliant.
         transformed_host, transformed_uri, request_transform_status: What the rule's transforms made (alb.md 9.1).
@@ -72,6 +74,7 @@ class RequestRecord:
 
     __slots__ = (
         "action",
+        "authenticated",
         "classification",
         "classification_reason",
         "client",
@@ -106,6 +109,7 @@ class RequestRecord:
     )
 
     action: str
+    authenticated: bool
     classification: str
     classification_reason: str
     head: bytes
