@@ -150,7 +150,7 @@ def test_a_login_from_the_first_request_to_the_page(provider: OidcProvider, site
     back = browser.log_in("/shop/%41?x=1&y=%20")
     assert (back.status_code, back.headers["location"]) == (302, f"https://{HOST}/shop/%41?x=1&y=%20")
     assert set(browser.cookies) == {"AWSELBAuthSessionCookie-0"}
-    path, form, headers = next(asked for asked in provider.asked if asked[0] == "/token")
+    _, form, headers = next(asked for asked in provider.asked if asked[0] == "/token")
     assert form["grant_type"] == "authorization_code"
     assert base64.b64decode(headers["authorization"].split()[1]) == b"the+client:s3cret%3A%2F%2B"
 
