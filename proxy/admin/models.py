@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from proxy.config.api_codes import api_code
 from proxy.config.problem import Problem
 
 
@@ -24,6 +25,7 @@ class ProblemReport(BaseModel):
     column: int
     path: str
     message: str
+    api_code: str | None = Field(default=None, description="What the ELBv2 API would say, if it would refuse it too.")
 
     @classmethod
     def of(cls, problem: Problem) -> ProblemReport:
@@ -35,6 +37,7 @@ class ProblemReport(BaseModel):
             column=place.column,
             path=place.path,
             message=problem.message,
+            api_code=api_code(problem),
         )
 
 
@@ -157,6 +160,13 @@ class Rules(BaseModel):
     listeners: list[Listener]
 
 
+class AnomalyDetection(BaseModel):
+    """As the API's `AnomalyDetection` of a target (alb.md 5.2)."""
+
+    result: Literal["normal", "anomalous"] = "normal"
+    mitigation_in_effect: Literal["yes", "no"] = "no"
+
+
 class Target(BaseModel):
     id: str
     host: str
@@ -167,6 +177,8 @@ class Target(BaseModel):
     in_flight: int
     requests: int
     since: float = Field(description="When it came into its state, in seconds since the epoch.")
+    slow_start: bool = False
+    anomaly_detection: AnomalyDetection = AnomalyDetection()
 
 
 class TargetGroup(BaseModel):

@@ -26,6 +26,8 @@ class Effect(Enum):
 
 
 NO_DEFAULT: Any = object()
+NOT_YET = "Not supported yet."
+NO_EFFECT = "No effect on one machine."
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Field(Generic[T_co]):
 
     def schema(self) -> Schema:
         schema = {**self.shape.schema(), "description": self.about}
+        if self.effect is not Effect.FULL:
+            schema["description"] += f" {NOT_YET if self.effect is Effect.LATER else NO_EFFECT}"
         if Scalar in self.shape.takes and isinstance(self.default, str | int):
             schema["default"] = self.default
         return schema

@@ -13,7 +13,6 @@ from proxy.http1.head import (
     UNTIL_CLOSE,
     MalformedResponseError,
     ResponseHead,
-    list_items,
     parse_response_head,
     response_body_length,
 )
@@ -260,20 +259,27 @@ class TargetConnection(asyncio.Protocol):
             return
         try:
             head = parse_response_head(data[:end])
-            length = response_body_length(head, to_head=self._to_head)
         except MalformedResponseError as error:
             self._fail(TargetResponseError(str(error), sent=True))
             return
         if head.status < 200:
             self._read_informational(head, data[end:], receiver, now)
             return
-        if head.minor == 0 or b"connection" in head.fields:
-            self.keep_alive = _keeps_alive(head)
-        if length == UNTIL_CLOSE:
-            self.keep_alive = False
+        try:
+            length = head.length
+            if length is None or self._to_head:
+                length = response_body_length(head, to_head=self._to_head)
+        except MalformedResponseError as error:
+            self._fail(TargetResponseError(str(error), sent=True))
+            return
+        self.keep_alive = head.keeps_alive and length != UNTIL_CLOSE
+        rest = data[end:]
+        if length == len(rest):
+            self._receiver = None
+            receiver.response_started(head, length, rest, True, now)
+            return
         self._started = True
         body = body_of(length)
-        rest = data[end:]
         size = 0
         if rest and not body.complete:
             try:
@@ -317,11 +323,6 @@ class TargetConnection(asyncio.Protocol):
         self.close()
         if receiver is not None:
             receiver.response_failed(error)
-
-
-def _keeps_alive(head: ResponseHead) -> bool:
-    items = [item for name, value in head.headers if name.lower() == b"connection" for item in list_items(value)]
-    return b"keep-alive" in items and b"close" not in items if head.minor == 0 else b"close" not in items
 
 
 def _may_become_response(data: bytes) -> bool:

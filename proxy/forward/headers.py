@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from functools import lru_cache
 from typing import Final
 
 from proxy.config.model import LoadBalancerAttributes
@@ -102,6 +103,12 @@ def trace_id_to_target(received: bytes | None, head_size: int) -> bytes:
     return b";".join([b"Self=" + new_trace_root(), *(part for part in parts if not part.startswith(b"Self="))])
 
 
+@lru_cache(maxsize=8)
+def _changed_and(removed: frozenset[bytes]) -> frozenset[bytes]:
+    """One object for all connections alike, so that what is made for one of them may serve the others."""
+    return _CHANGED_TO_TARGET | removed
+
+
 class ForwardedLines:
     """What a connection adds to each of its requests: X-Forwarded-* lines, over TLS those about it, too.
 
@@ -128,7 +135,7 @@ class ForwardedLines:
         self.changed = _CHANGED_TO_TARGET
         if tls is not None:
             wanted = attributes.tls_version_and_cipher_suite
-            self.changed |= tls.removed_headers(version_and_cipher=wanted)
+            self.changed = _changed_and(tls.removed_headers(version_and_cipher=wanted))
             self.proto_port_and_tls += tls.header_lines(version_and_cipher=wanted)
         self.constant = self.lines([])
 
@@ -164,9 +171,22 @@ def request_head_to_target(
     Raises:
         TooManyForwardedError: More than 30 addresses in X-Forwarded-For.
     """
+    target = view.target
+    shared = view.lines
+    if shared is not None and shared.to_target is not None and target[:1] == b"/" and not upgrade:
+        (attributes, port, changed), lines = shared.to_target
+        if attributes is forwarded.attributes and port == view.port and changed is forwarded.changed:
+            trace_id = b"Root=" + new_trace_root()
+            head = b"%s %s HTTP/1.1\r\n%s%sX-Amzn-Trace-Id: %s\r\n\r\n" % (
+                view.method,
+                target,
+                lines,
+                forwarded.constant,
+                trace_id,
+            )
+            return head, trace_id
     fields = view.fields
     attributes = forwarded.attributes
-    target = view.target
     host = host_to_target(view, attributes)
     if target[:1] != b"/":
         target = target_in_origin_form(target)
@@ -178,13 +198,16 @@ def request_head_to_target(
         and host
         and (len(fields) == len(view.headers) or len(view.header_values(b"host")) == 1)
     ):
-        trace_id = b"Root=" + new_trace_root()
-        lines = block + forwarded.constant
+        lines = block
     else:
         lines = _rewritten(view, host or fallback_host, forwarded, upgrade, chunked, ambiguous)
-        lines += forwarded.lines(view.header_values(b"x-forwarded-for"))
-        traced = view.header_values(b"x-amzn-trace-id")
-        trace_id = trace_id_to_target(traced[0] if traced else None, len(block))
+    traced = view.header_values(b"x-amzn-trace-id")
+    trace_id = trace_id_to_target(traced[0] if traced else None, len(block))
+    received = view.header_values(b"x-forwarded-for")
+    is_plain = host and view.target is target and not (upgrade or ambiguous or traced or received)
+    if shared is not None and is_plain:
+        shared.to_target = ((attributes, view.port, forwarded.changed), lines)
+    lines += forwarded.lines(received) if received else forwarded.constant
     return (
         b"%s %s HTTP/1.1\r\n%sX-Amzn-Trace-Id: %s\r\n\r\n" % (view.method, target, lines, trace_id),
         trace_id,
@@ -232,6 +255,15 @@ def response_block_to_client(head: ResponseHead, *, decoded: bool = False) -> by
     Args:
         decoded: Whether the chunks are taken off before the body is sent on, so that Transfer-Encoding goes too.
     """
+    if head.client_block is not None and not decoded:
+        return head.client_block
+    block = _block_to_client(head, decoded)
+    if not decoded:
+        head.client_block = block
+    return block
+
+
+def _block_to_client(head: ResponseHead, decoded: bool) -> bytes:
     fields = head.fields
     has_both_lengths = b"transfer-encoding" in fields and b"content-length" in fields
     if HOP_BY_HOP.isdisjoint(fields) and not decoded and not has_both_lengths:

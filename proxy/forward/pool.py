@@ -52,7 +52,7 @@ class Pool:
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if connection.is_usable:
+            if not connection.closed and connection.is_usable:
                 return connection
         return None
 
@@ -97,7 +97,7 @@ class Pool:
             now: `time.perf_counter()`; from when on the connection counts as idle.
         """
         is_wanted = not self._retired and len(self._idle) < MAX_IDLE_CONNECTIONS
-        if connection.keep_alive and is_wanted and connection.is_usable:
+        if connection.keep_alive and is_wanted and not connection.closed:
             connection.idle_since = now
             connection.used = True
             self._idle.append(connection)

@@ -7,6 +7,8 @@ that could give bytes back is possessive: no head takes more than linear time.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from functools import lru_cache
 
 from proxy.errors import (
     BadRequestError,
@@ -22,6 +24,9 @@ MAX_REQUEST_HEAD_BYTES = 64 * 1024
 """Longest request head (alb.md 1.4)."""
 MAX_RESPONSE_HEAD_BYTES = 32 * 1024
 """Longest response head (alb.md 1.4)."""
+MAX_KEPT_BYTES = 4 * 1024
+KEPT_BLOCKS = 1024
+"""How many header blocks of requests, and heads of responses, are kept in case they come again."""
 
 CHUNKED = -1
 """Body length of a message with `Transfer-Encoding: chunked`."""
@@ -31,13 +36,16 @@ UNTIL_CLOSE = -2
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _FIELDS = rb"((?:" + _TOKEN + rb":[^\r\n\x00]*+\r\n)*+)\r\n"
 _TARGET = rb"(?:/|\*(?= )|[A-Za-z][A-Za-z0-9+.\-]*+://)[^\x00-\x20\x7f]*+"
-_REQUEST = re.compile(rb"(" + _TOKEN + rb") (" + _TARGET + rb") HTTP/1\.([01])\r\n" + _FIELDS)
+_BLOCK = re.compile(_FIELDS)
 _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: ([^\r\n\x00]*+))?\r\n" + _FIELDS)
+_LINE = re.compile(rb"(" + _TOKEN + rb") (" + _TARGET + rb") HTTP/1\.([01])")
 _FIELD = re.compile(rb"([^:\r\n]++):[ \t]*+([^\r\n]*+)\r\n")
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\r\n\x00]+) HTTP/(\d)\.(\d)")
 _DIGITS = re.compile(rb"\d{1,18}")
 """A length that no recipient's 64-bit integer overflows with (alb.md 6.8, BadContentLength)."""
 _HOPELESS = re.compile(rb"\A[^!#$%&'*+\-.^_`|~0-9A-Za-z\r]|(?<!\r)\n")
+
+_NOT_FORWARDED = frozenset({b"TRACE", b"CONNECT"})
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -55,26 +63,55 @@ def join_fields(headers: Headers) -> bytes:
     return b"".join([b"%s: %s\r\n" % field for field in headers])
 
 
+class HeaderBlock:
+    """Header lines, taken apart once for all messages that bring the same ones; nothing of it is ever changed.
+
+    Attributes:
+        block: The lines as received, each with its CRLF, without the empty line.
+        headers: The same as pairs in order.
+        fields: Lower-case name to value; of a repeated header the last.
+        to_target: For the forwarder to keep what it makes of `block`, and for what.
+    """
+
+    __slots__ = ("block", "fields", "headers", "to_target")
+
+    def __init__(self, block: bytes) -> None:
+        self.block = block
+        self.headers = headers = split_fields(block)
+        self.fields = {name.lower(): value for name, value in headers}
+        self.to_target: tuple[tuple[object, int, object], bytes] | None = None
+
+
 class RequestHead:
     """A well-formed request head.
 
     Attributes:
         method, target: As received.
         minor: 0 or 1, of `HTTP/1.minor`.
-        block: The header lines as received, each with its CRLF, without the empty line.
-        headers: The same as pairs in order.
-        fields: Lower-case name to value; of a repeated header the last.
+        lines: Its header lines.
+        block, headers, fields: Those of `lines`.
     """
 
-    __slots__ = ("block", "fields", "headers", "method", "minor", "target")
+    __slots__ = ("block", "fields", "headers", "lines", "method", "minor", "target")
 
-    def __init__(self, method: bytes, target: bytes, minor: int, block: bytes) -> None:
+    def __init__(self, method: bytes, target: bytes, minor: int, lines: HeaderBlock) -> None:
         self.method = method
         self.target = target
         self.minor = minor
-        self.block = block
-        self.headers = headers = split_fields(block)
-        self.fields = {name.lower(): value for name, value in headers}
+        self.lines = lines
+        self.block = lines.block
+        self.headers = lines.headers
+        self.fields = lines.fields
+
+
+def _header_block(block: bytes) -> HeaderBlock | None:
+    """The lines of a block with its empty line, None if they are malformed."""
+    return HeaderBlock(block[:-2]) if _BLOCK.fullmatch(block) else None
+
+
+# Clients and their libraries send the same lines again and again: these are looked up instead of taken apart. At most
+# KEPT_BLOCKS of MAX_KEPT_BYTES each are kept, whatever clients send.
+_kept_header_block = lru_cache(maxsize=KEPT_BLOCKS)(_header_block)
 
 
 def parse_request_head(head: bytes) -> RequestHead:
@@ -87,14 +124,19 @@ def parse_request_head(head: bytes) -> RequestHead:
         BadRequestError: A line over 16 K, a byte that a head must not hold, or a request without the Host header
             that HTTP/1.1 requires (RFC 9112 3.2).
     """
-    match = _REQUEST.fullmatch(head)
+    line_end = head.find(b"\r\n")
+    match = _LINE.fullmatch(head, 0, line_end)
     if match is None:
         raise _why_bad(head)
-    method, target, minor, block = match.groups()
-    request = RequestHead(method, target, 1 if minor == b"1" else 0, block)
+    block = head[line_end + 2 :]
+    lines = _kept_header_block(block) if len(block) <= MAX_KEPT_BYTES else _header_block(block)
+    if lines is None:
+        raise _why_bad(head)
+    method, target, minor = match.groups()
+    request = RequestHead(method, target, 1 if minor == b"1" else 0, lines)
     if len(head) > MAX_LINE_BYTES:
         _check_line_lengths(head)
-    check_request(method, request.minor, request.fields)
+    check_request(method, request.minor, lines.fields)
     return request
 
 
@@ -113,7 +155,7 @@ def is_request_target(target: bytes) -> bool:
 
 def check_request(method: bytes, minor: int, fields: dict[bytes, bytes]) -> None:
     """Refuse a well-formed request that the load balancer answers itself: 405 or 400, see `parse_request_head`."""
-    if method == b"TRACE" or method == b"CONNECT":
+    if method in _NOT_FORWARDED:
         raise MethodNotAllowedError(f"{method.decode()} is not forwarded")
     if b"host" not in fields and minor == 1:
         raise BadRequestError("an HTTP/1.1 request without Host")
@@ -200,26 +242,54 @@ class MalformedResponseError(ValueError):
 
 
 class ResponseHead:
-    """A well-formed response head; attributes as in `RequestHead`. `reason` may be empty."""
+    """A well-formed response head; attributes as in `RequestHead`. `reason` may be empty.
 
-    __slots__ = ("block", "fields", "headers", "minor", "reason", "status")
+    Attributes:
+        keeps_alive: Whether the target keeps the connection (RFC 9112 9.3).
+        length: Its `response_body_length` unless it answers HEAD; None if that raises.
+
+    It serves again for every response that begins with the same bytes, so nothing of it is changed; `client_block` is
+    for the forwarder to keep what it makes of `block`.
+    """
+
+    __slots__ = ("block", "client_block", "fields", "headers", "keeps_alive", "length", "minor", "reason", "status")
 
     def __init__(self, status: int, reason: bytes, minor: int, block: bytes) -> None:
+        self.client_block: bytes | None = None
+        self.length: int | None = None
         self.status = status
         self.reason = reason
         self.minor = minor
         self.block = block
         self.headers = headers = split_fields(block)
         self.fields = {name.lower(): value for name, value in headers}
+        self.keeps_alive = minor == 1 if b"connection" not in self.fields else self._keeps_alive()
+
+    def _keeps_alive(self) -> bool:
+        items = [item for name, value in self.headers if name.lower() == b"connection" for item in list_items(value)]
+        return b"close" not in items and (self.minor == 1 or b"keep-alive" in items)
+
+
+def _response_head(head: bytes) -> ResponseHead | None:
+    match = _RESPONSE.fullmatch(head)
+    if match is None:
+        return None
+    minor, status, reason, block = match.groups()
+    parsed = ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0, block)
+    with suppress(MalformedResponseError):
+        parsed.length = response_body_length(parsed, to_head=False)
+    return parsed
+
+
+_kept_response_head = lru_cache(maxsize=KEPT_BLOCKS)(_response_head)
 
 
 def parse_response_head(head: bytes) -> ResponseHead:
     """Take apart a response head that ends with its empty line; raise `MalformedResponseError`."""
-    match = _RESPONSE.fullmatch(head)
-    if match is None:
+    parsed = _kept_response_head(head) if len(head) <= MAX_KEPT_BYTES else _response_head(head)
+    if parsed is None:
         raise MalformedResponseError("the response head is malformed")
-    minor, status, reason, block = match.groups()
-    return ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0, block)
+    return parsed
 
 
 def response_body_length(head: ResponseHead, *, to_head: bool) -> int:

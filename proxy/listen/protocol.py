@@ -225,26 +225,26 @@ class ListenerProtocol(asyncio.Protocol):
                 self._refuse(BadRequestError("this is no HTTP/1.1 request"), data)
                 return b"", False
             return data, True
-        received_at = self.active_at
+        raw = data[:end] if end < len(data) else data
         try:
-            head = parse_request_head(data[:end])
-            length = request_body_length(head)
+            head = parse_request_head(raw)
+            fields = head.fields
+            length, ambiguous = 0, False
+            if b"content-length" in fields or b"transfer-encoding" in fields:
+                length, ambiguous = request_body_length(head), is_ambiguous(head)
         except ClientError as error:
-            self._refuse(error, data[:end])
+            self._refuse(error, raw)
             return b"", False
-        fields = head.fields
         self._requests += 1
         self._minor = head.minor
         self.takes_chunks = head.minor == 1
-        ambiguous = (b"content-length" in fields or b"transfer-encoding" in fields) and is_ambiguous(head)
+        if ambiguous:
+            self._keep_alive = False
         upgrade = False
         if head.minor == 0 or b"connection" in fields:
             upgrade = self._read_connection_header(head)
-        else:
-            self._keep_alive = not ambiguous
-        if ambiguous:
-            self._keep_alive = False
         view = RequestView(head.method, head.target, head.headers, fields, self.peer, self._scheme, self._port)
+        view.lines = head.lines
         exchange = self._gate.exchange(
             self,
             self._port,
@@ -255,7 +255,7 @@ class ListenerProtocol(asyncio.Protocol):
             upgrade=upgrade,
             ambiguous=ambiguous,
             head_bytes=end,
-            received_at=received_at,
+            received_at=self.active_at,
         )
         self._exchange = exchange
         if length == 0:
@@ -288,7 +288,8 @@ class ListenerProtocol(asyncio.Protocol):
         for name, value in head.headers:
             if name.lower() == b"connection":
                 items += list_items(value)
-        self._keep_alive = b"close" not in items if head.minor else b"keep-alive" in items
+        if b"close" in items or (head.minor == 0 and b"keep-alive" not in items):
+            self._keep_alive = False
         return (
             b"upgrade" in items
             and head.minor == 1
@@ -406,8 +407,9 @@ class ListenerProtocol(asyncio.Protocol):
             self._closing = True
             self._transport.close()
             return
-        self.resume()
-        if not self._reading:
+        if self._paused_reading:
+            self.resume()
+        if self._buffer and not self._reading:
             self._read_on()
 
     def _read_on(self) -> None:

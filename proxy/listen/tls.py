@@ -106,25 +106,33 @@ def find(server_name: str, known: Mapping[str, Selection]) -> Selection | None:
 
 
 class Handshake(ssl.SSLObject):
-    """One connection's TLS: times its handshake, and tells the listener when that fails."""
+    """One connection's TLS: times its handshake, and tells listener and client when that fails."""
 
     began_at = 0.0
     seconds = 0.0
     server_name = ""
     selection: Selection = DEFAULT
+    failure: ssl.SSLError | None = None
     listener: ListenerContext
+    outgoing: ssl.MemoryBIO
 
     def do_handshake(self) -> None:
+        if self.failure is not None:
+            raise self.failure
         if not self.began_at:
             self.began_at = time.perf_counter()
-            self.listener = self.context  # type: ignore[assignment]
         try:
             super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
-        except ssl.SSLError:
+        except ssl.SSLError as error:
             self.listener.on_failure()
-            raise
+            if not self.outgoing.pending:
+                raise
+            # Event loops close at an error without sending the alert, and the client would not learn what is wrong.
+            # This has them send it; the client closes then, or the time for the handshake ends.
+            self.failure = error
+            raise ssl.SSLWantReadError from None
         self.seconds = time.perf_counter() - self.began_at
 
 
@@ -136,6 +144,14 @@ class ListenerContext(ssl.SSLContext):
     arns: tuple[str, ...]
     known: Mapping[str, Selection]
     contexts: Mapping[Selection, ssl.SSLContext]
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *args: Any, **options: Any) -> ssl.SSLObject:
+        """What an event loop calls for each connection."""
+        handshake = super().wrap_bio(incoming, outgoing, *args, **options)
+        assert isinstance(handshake, Handshake)
+        handshake.listener = self
+        handshake.outgoing = outgoing
+        return handshake
 
     def choose_certificate(self, handshake: Handshake, server_name: str | None, _: ssl.SSLContext) -> None:
         """OpenSSL calls this in each handshake; without SNI and without a match the default certificate stays."""

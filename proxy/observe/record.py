@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from proxy.rules.request import RequestView
 from proxy.tls import TlsSession
@@ -12,21 +12,6 @@ USER_AGENT_LIMIT: Final = 8192
 
 METHOD_LIMIT: Final = 64
 """Room for any registered method; the logs cut a longer one."""
-
-SELDOM: Final[dict[str, Any]] = {
-    "action": "",
-    "authenticated": False,
-    "classification": "",
-    "classification_reason": "",
-    "head": b"",
-    "port": 0,
-    "redirect_url": b"",
-    "request_transform_status": "",
-    "tls": None,
-    "transformed_host": b"",
-    "transformed_uri": b"",
-}
-"""Attributes that few requests have, and what they are for all the others."""
 
 
 class RequestRecord:
@@ -60,9 +45,6 @@ class RequestRecord:
         trace_id: The value of X-Amzn-Trace-Id that the target got.
         tunnel: The connection became a tunnel (101).
 
-    Those below are set where there is something to tell; unset they read as in `SELDOM`, at no cost to a plain request.
-
-    Attributes:
         action: Name of the rule's action, unless it always forwards to one target group.
         authenticated: An authentication action had to do with it.
         redirect_url: The Location of a redirect.
@@ -108,17 +90,6 @@ class RequestRecord:
         "view",
     )
 
-    action: str
-    authenticated: bool
-    classification: str
-    classification_reason: str
-    head: bytes
-    port: int
-    redirect_url: bytes
-    request_transform_status: str
-    transformed_host: bytes
-    transformed_uri: bytes
-
     def __init__(self) -> None:
         self.started_at = 0.0
         self.received_at = 0.0
@@ -143,15 +114,16 @@ class RequestRecord:
         self.reason = ""
         self.trace_id = b""
         self.tunnel = False
-
-    if not TYPE_CHECKING:  # To a type checker it would make every misspelt attribute a good one.
-
-        def __getattr__(self, name: str) -> Any:
-            """What an attribute of `SELDOM` is while nobody has set it."""
-            try:
-                return SELDOM[name]
-            except KeyError:
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}") from None
+        self.action = ""
+        self.authenticated = False
+        self.redirect_url = b""
+        self.classification = ""
+        self.classification_reason = ""
+        self.transformed_host = b""
+        self.transformed_uri = b""
+        self.request_transform_status = ""
+        self.head = b""
+        self.port = 0
 
     @property
     def conn_trace_id(self) -> str:
@@ -170,7 +142,10 @@ class RefusedRequest(RequestRecord):
     __slots__ = ("conn_trace_id", "tls")
 
     conn_trace_id: str
-    tls: TlsSession | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tls: TlsSession | None = None
 
 
 def request_processing_seconds(record: RequestRecord) -> float | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import unquote_to_bytes
+
+from proxy.http1.head import HeaderBlock
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -23,6 +26,7 @@ class RequestView:
         peer: The client's IP address as text; what `source-ip` compares, never X-Forwarded-For (alb.md 2.8).
         scheme: `http` or `https`, the listener's side.
         port: The listener's port.
+        lines: What `headers` and `fields` were taken from, if other requests may share it.
     """
 
     __slots__ = (
@@ -31,6 +35,7 @@ class RequestView:
         "headers",
         "host",
         "host_port",
+        "lines",
         "method",
         "path",
         "peer",
@@ -57,6 +62,7 @@ class RequestView:
         self.peer = peer
         self.scheme = scheme
         self.port = port
+        self.lines: HeaderBlock | None = None
         self._pairs: list[tuple[bytes, bytes]] | None = None
         path, mark, query = target.partition(b"?")
         if path[:1] != b"/" or b"#" in target:
@@ -66,8 +72,7 @@ class RequestView:
         host_port = fields.get(b"host", b"")
         if b"host" in fields and len(fields) != len(headers):
             host_port = self.header_values(b"host")[0]
-        self.host_port = host_port = host_port.lower()
-        self.host = host_port if b":" not in host_port else strip_port(host_port)
+        self.host_port, self.host = _folded(host_port) if len(host_port) < 256 else _fold(host_port)
 
     @classmethod
     def of(
@@ -103,6 +108,15 @@ class RequestView:
                 if key or value
             ]
         return self._pairs
+
+
+def _fold(host_port: bytes) -> tuple[bytes, bytes]:
+    """A Host in lower case, with and without its port."""
+    host_port = host_port.lower()
+    return host_port, host_port if b":" not in host_port else strip_port(host_port)
+
+
+_folded = lru_cache(maxsize=1024)(_fold)
 
 
 def strip_port(host_port: bytes) -> bytes:

@@ -123,9 +123,12 @@ class TargetGroup:
         return None
 
     def pick_other(self, than: Target) -> Target | None:
-        """Choose a target for a request that `than` failed; None if there is no other."""
-        others = tuple(target for target in self.eligible if target is not than)
-        return self._picker.pick(others) if others else None
+        """Choose a target for a request that `than` failed: the least busy one; None if there is no other.
+
+        The algorithm is not asked: a turn taken here would send the next request to `than` again.
+        """
+        others = [target for target in self.eligible if target is not than]
+        return min(others, key=_requests_in_flight) if others else None
 
     def refresh(self) -> None:
         """Make `eligible` anew; to be called after every change of health or membership.
@@ -447,6 +450,10 @@ class _FailOpen:
     def pick(self, targets: Sequence[Target]) -> Target:
         self._group.unhealthy_routing_requests += 1
         return self._algorithm.pick(targets)
+
+
+def _requests_in_flight(target: Target) -> int:
+    return target.in_flight
 
 
 def _health_of(target: Target) -> TargetHealth:

@@ -191,6 +191,7 @@ def test_reload_of_a_good_table() -> None:
                 "column": 7,
                 "path": "listeners[0].rules[1]",
                 "message": "never wins",
+                "api_code": None,
             }
         ],
     }
@@ -212,6 +213,7 @@ def test_reload_of_a_bad_table_answers_as_check_does() -> None:
                 "column": 5,
                 "path": "listeners[0].prot",
                 "message": "unknown key prot; did you mean port?",
+                "api_code": "ValidationError",
             }
         ],
     }

@@ -10,10 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from certificates import Authority
 from jsonschema import Draft202012Validator
 
 from proxy import __version__
 from proxy.cli import VERBS, main
+from proxy.cli.ports import tls_problems
+from proxy.config.certificates import TableFiles
+from proxy.config.load import load
 
 GOOD = """\
 version: 1
@@ -48,6 +52,34 @@ def test_a_good_table_as_a_process(table: Path) -> None:
     done = strangler("check", str(table))
 
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{table}: good\n", "")
+
+
+HTTPS = GOOD.replace(
+    "port: 8080,",
+    "port: 8443, protocol: HTTPS, certificates: [{certificate_file: web.pem, private_key_file: web.key}],",
+)
+
+
+def test_certificate_files_are_looked_for_beside_the_table(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_text(HTTPS)
+    assert main(["check", str(table)]) == 1
+    assert "[unreadable]" in capsys.readouterr().out
+
+    Authority(table.parent).issue("web", "web.example.com")
+    assert main(["check", str(table)]) == 0
+
+
+def test_what_openssl_does_not_take_is_a_problem_of_its_listener(table: Path) -> None:
+    authority = Authority(table.parent)
+    authority.issue("web", "web.example.com")
+    config = load(HTTPS, {}, files=TableFiles(table.parent))
+    _, other = authority.issue("other", "other.example.com")
+    (table.parent / "web.key").write_bytes(other.read_bytes())
+
+    (problem,) = tls_problems(config)
+
+    assert (problem.severity, problem.code, problem.place.path) == ("error", "tls-unavailable", "listeners[0]")
+    assert "web.pem" in problem.message
 
 
 def test_a_bad_table_as_a_process(table: Path) -> None:

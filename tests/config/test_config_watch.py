@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,33 @@ def test_the_content_is_not_read_while_the_signature_stays() -> None:
     asyncio.run(look_often())
 
     assert disk.reads == 1
+
+
+def test_companions_count_as_content(tmp_path: Path) -> None:
+    """Each change of any of them is told once, as is one that appears or goes."""
+    table, certificate = tmp_path / "routes.yaml", tmp_path / "web.pem"
+    table.write_text("a")
+    calls: list[int] = []
+
+    async def look_after(*changes: Callable[[], object]) -> list[int]:
+        watcher = Watcher(table, lambda: calls.append(1), known=b"a", companions=lambda: [certificate])
+        counts = []
+        for change in changes:
+            change()
+            await watcher.look()
+            await watcher.look()
+            counts.append(len(calls))
+        return counts
+
+    changes = (
+        lambda: None,
+        lambda: certificate.write_text("b"),
+        lambda: certificate.write_text("cc"),
+        lambda: table.write_text("ab"),
+        certificate.unlink,
+        lambda: None,
+    )
+    assert asyncio.run(look_after(*changes)) == [0, 1, 2, 3, 4, 4]
 
 
 def test_a_failing_call_is_logged_and_the_watch_goes_on(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import shutil
 import subprocess
 
 import aiohttp
@@ -49,7 +48,7 @@ def _curl(*arguments, data=None):
     return done.stdout
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="no curl")
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("arguments", "size"),
     [
@@ -72,7 +71,7 @@ def test_curl(gateway, echo, arguments, size, path):
     live.record()
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="no curl")
+@pytest.mark.system
 def test_curl_keeps_its_connection_for_the_next_url(gateway, echo):
     live = gateway(echo.port)
     url = f"http://127.0.0.1:{live.port}/plain"

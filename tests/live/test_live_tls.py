@@ -12,6 +12,7 @@ import threading
 import urllib.parse
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -79,6 +80,7 @@ class Secure:
         issue("shop-rsa", "shop.example.com", kind="RSA")
         issue("wild", "*.example.com", "wild.example.org", kind="RSA")
         issue("client", "client.example.com", common_name='c"li, ent')
+        issue("expired", "old.example.com", begins=datetime.now(UTC) - timedelta(days=31))
         stranger = Authority(folder, "Another CA")
         stranger.issue("stranger", "stranger.example.com")
 
@@ -214,7 +216,7 @@ def test_a_policy_holds_the_version(secure: Secure, listener: str, version: ssl.
     if accepted:
         assert secure.ask(port=port, context=secure.context(version=version)).startswith(b"HTTP/1.1 200")
     else:
-        with pytest.raises((ssl.SSLError, ConnectionError)):
+        with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
             secure.ask(port=port, context=secure.context(version=version))
 
     errors = secure.served.metric("strangler_client_tls_negotiation_errors_total", listener=name)
@@ -226,7 +228,7 @@ def test_a_policy_holds_the_ciphers(secure: Secure) -> None:
     context = secure.context(version=ssl.TLSVersion.TLSv1_2)
     context.set_ciphers("ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256")
 
-    with pytest.raises((ssl.SSLError, ConnectionError)):
+    with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
         secure.ask(context=context)
 
 
@@ -370,24 +372,23 @@ def test_a_trusted_client_is_made_known_to_the_target(secure: Secure) -> None:
 
 
 @pytest.mark.parametrize(
-    ("client", "version"),
+    ("client", "version", "alert"),
     [
-        pytest.param("", ssl.TLSVersion.TLSv1_3, id="no certificate, TLS 1.3"),
-        pytest.param("", ssl.TLSVersion.TLSv1_2, id="no certificate, TLS 1.2"),
-        pytest.param("stranger", ssl.TLSVersion.TLSv1_3, id="of another authority, TLS 1.3"),
-        pytest.param("stranger", ssl.TLSVersion.TLSv1_2, id="of another authority, TLS 1.2"),
+        pytest.param("", ssl.TLSVersion.TLSv1_3, "CERTIFICATE_REQUIRED", id="no certificate, TLS 1.3"),
+        pytest.param("", ssl.TLSVersion.TLSv1_2, "HANDSHAKE_FAILURE", id="no certificate, TLS 1.2"),
+        pytest.param("stranger", ssl.TLSVersion.TLSv1_3, "UNKNOWN_CA", id="of another authority, TLS 1.3"),
+        pytest.param("stranger", ssl.TLSVersion.TLSv1_2, "UNKNOWN_CA", id="of another authority, TLS 1.2"),
+        pytest.param("expired", ssl.TLSVersion.TLSv1_3, "CERTIFICATE_EXPIRED", id="expired"),
     ],
 )
-def test_other_clients_are_refused(secure: Secure, client: str, version: ssl.TLSVersion) -> None:
+def test_other_clients_are_refused(secure: Secure, client: str, version: ssl.TLSVersion, alert: str) -> None:
+    """And are told why."""
     before = len(secure.target.requests)
     context = secure.context(client=client, version=version)
 
-    try:
-        answer = secure.ask("default.example.com", port=secure.ports["MUTUAL"], context=context)
-    except (ssl.SSLError, ConnectionError):
-        answer = b""
+    with pytest.raises(ssl.SSLError, match=alert):
+        secure.ask("default.example.com", port=secure.ports["MUTUAL"], context=context)
 
-    assert answer == b""
     assert len(secure.target.requests) == before
 
 

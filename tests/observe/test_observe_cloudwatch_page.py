@@ -127,6 +127,7 @@ EXPECTED = {
     "TargetResponseTime": 0.02,
     "TargetResponseTime (TargetGroup)": 0.02,
     "TargetConnectionErrorCount (TargetGroup)": 2 + 1,
+    "ClientTLSNegotiationErrorCount": 6,
     "TargetTLSNegotiationErrorCount (TargetGroup)": 4,
     "HealthyHostCount (TargetGroup)": 2,
     "UnHealthyHostCount (TargetGroup)": 3,
@@ -186,6 +187,8 @@ def _series_of_a_minute() -> list[dict[str, str]]:
     for result, count in (("success", 3), ("refused", 2), ("timeout", 1), ("tls", 4)):
         for _ in range(count):
             metrics.target_connection("users", result)  # type: ignore[arg-type]
+    for _ in range(6):
+        metrics.tls_negotiation_failed("web")
     snapshot = metrics.snapshot(
         LiveState(
             client_connections=(40, 60),

@@ -111,14 +111,24 @@ def test_round_robin_takes_turns_in_the_order_of_the_group() -> None:
     assert [group.pick().address[-1] for _ in range(7)] == list("1231231")
 
 
-def test_pick_other_never_returns_the_target_that_failed() -> None:
+def test_pick_other_returns_the_least_busy_of_those_that_did_not_fail() -> None:
     group = group_of("10.0.0.1", "10.0.0.2", "10.0.0.3")
     failed = target_at(group, "10.0.0.2")
+    target_at(group, "10.0.0.1").in_flight = 1
 
-    assert {group.pick_other(failed) for _ in range(6)} == set(group.targets) - {failed}
+    assert group.pick_other(failed) is target_at(group, "10.0.0.3")
     assert group_of("10.0.0.1").pick_other(failed) is not None
     alone = group_of("10.0.0.2")
     assert alone.pick_other(alone.pick()) is None
+
+
+def test_pick_other_takes_no_turn() -> None:
+    """A refusing target got three of four requests of two: each retry's turn made it the next one again."""
+    group = group_of("10.0.0.1", "10.0.0.2")
+    first = group.pick()
+    group.pick_other(first)
+
+    assert group.pick() is not first
 
 
 def test_each_scheme_port_and_address_is_a_target_of_its_own_and_doubles_are_one() -> None:

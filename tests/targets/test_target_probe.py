@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from certificates import Authority
 
 from proxy.config.model import HealthCheckConfig
 from proxy.targets.checker import run_probe
@@ -170,33 +170,14 @@ def test_the_health_check_may_have_a_port_and_protocol_of_its_own() -> None:
 
 
 @pytest.fixture(scope="module")
-def self_signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate and its key in one file, for a name that is not the target's."""
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    subprocess.run(
-        [
-            *(
-                "openssl",
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:prime256v1",
-                "-nodes",
-            ),
-            *("-subj", "/CN=somebody.else", "-days", "1", "-keyout", str(path), "-out", str(path) + ".crt"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    path.write_bytes(path.read_bytes() + Path(str(path) + ".crt").read_bytes())
-    return path
+def untrusted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate of an unknown authority, for a name that is not the target's, and its key."""
+    return Authority(tmp_path_factory.mktemp("tls")).issue("target", "somebody.else")
 
 
-def test_a_certificate_is_not_verified(self_signed: Path) -> None:
+def test_a_certificate_is_not_verified(untrusted: tuple[Path, Path]) -> None:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(self_signed)
+    tls.load_cert_chain(*untrusted)
 
     assert check(Server(b"HTTP/1.1 200 OK\r\n\r\n"), tls=tls).status == 200
 

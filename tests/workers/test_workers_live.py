@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,10 +49,9 @@ def table(targets: tuple[ScriptedTarget, ScriptedTarget], first: int = 1, second
 
 
 def workers_of(served: Served) -> list[int]:
-    listed = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(served.process.pid)], capture_output=True, text=True, check=False
-    )
-    return [int(pid) for pid in listed.stdout.split()]
+    """The process of each worker that was started last under its number, by the supervisor's log."""
+    started = re.findall(r"worker (\d+) is process (\d+)", served.log.read_text())
+    return list({number: int(pid) for number, pid in started}.values())
 
 
 def requests(served: Served, **labels: str) -> float:
