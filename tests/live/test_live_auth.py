@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from live_gateway import LiveGateway, wait_until
+from live_gateway import Door, LiveGateway, wait_until
 from oidc_provider import CLIENT_ID, CLIENT_SECRET, Answer, OidcProvider, jwk, sign
 from scripted_target import ScriptedTarget
 from served import serving
@@ -71,10 +71,12 @@ def rule(authentication: AuthenticationConfig | None, path: str = "/*", priority
 class Site:
     """A gateway with these rules, its target, and a clock that can be moved."""
 
-    def __init__(self, gateway: Callable[..., LiveGateway], target: ScriptedTarget, *rules: RuleConfig) -> None:
+    def __init__(
+        self, gateway: Callable[..., LiveGateway], target: ScriptedTarget, *rules: RuleConfig, door: Door = "listener"
+    ) -> None:
         self.target = target
         self.ahead = 0.0
-        self.live = gateway(target.port, rules=rules)
+        self.live = gateway(target.port, rules=rules, door=door)
         self.timeout(5.0)
 
     def timeout(self, seconds: float) -> None:
@@ -129,7 +131,7 @@ class Browser:
 
 @pytest.fixture
 def site(gateway: Callable[..., LiveGateway], target: Callable[..., ScriptedTarget]) -> Callable[..., Site]:
-    return lambda *rules: Site(gateway, target(), *rules)
+    return lambda *rules, **options: Site(gateway, target(), *rules, **options)
 
 
 # The flow
@@ -195,6 +197,18 @@ def test_a_login_goes_on_at_another_gateway_with_the_same_key(
     assert browser.get(back).headers["location"] == f"https://{HOST}/page"
     browser.site = site(rule(login_at(provider)))
     assert browser.get("/page").status_code == 200
+
+
+def test_a_login_by_the_asgi_door(provider: OidcProvider, site: Callable[..., Site]) -> None:
+    here = site(rule(login_at(provider)), door="asgi")
+    browser = Browser(here)
+    assert browser.log_in("/page").status_code == 302
+    here.ahead = 301
+    provider.id_token = {"exp": int(time.time()) + 900}
+    before = dict(browser.cookies)
+    assert browser.get("/page").status_code == 200
+    assert browser.cookies != before
+    assert here.last().value("x-amzn-oidc-identity") == b"user-1"
 
 
 def test_a_rule_for_a_path_has_its_callback_although_another_rule_takes_it(
