@@ -1,4 +1,4 @@
-"""How key sets are kept: fetched once for all who wait, again when it is time, and used a while longer when it fails."""
+"""How key sets are kept: fetched once for all who wait, again in time, and used a while longer when that fails."""
 
 from __future__ import annotations
 
