@@ -31,7 +31,7 @@ from proxy.config.model import (
     TargetGroupConfig,
 )
 from proxy.forward.connection import TargetConnection
-from proxy.forward.pool import Pool
+from proxy.forward.transports import pool_of
 from proxy.gateway import Gateway
 from proxy.listen.protocol import ListenerProtocol
 from proxy.observe.metrics import Metrics
@@ -100,7 +100,7 @@ def forwarder(config: Config) -> Callable[[bytes], bytes]:
     client_side, target_side = Transport(), Transport()
     client: Any = ListenerProtocol(None, _Server(), {"gateway": gateway})  # type: ignore[arg-type]
     client.connection_made(client_side)
-    pool = Pool.of(gateway.runtime.groups["only"].targets[0])
+    pool = pool_of(gateway.runtime.groups["only"].targets[0], "HTTP1")
     connection: Any = TargetConnection(pool)
     connection.connection_made(target_side)
     pool.release(connection, 0.0)

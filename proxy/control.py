@@ -31,7 +31,7 @@ from proxy.rules.question import Question
 from proxy.runtime import Runtime, build
 from proxy.targets.checker import HealthChecker
 from proxy.targets.keeper import TargetKeeper
-from proxy.targets.probe_http import probe_http
+from proxy.targets.probe import probe
 from proxy.targets.resolve import Resolver
 
 MOST_LOGGED = 20
@@ -144,7 +144,7 @@ class Control:
         )
         self._note_cookie_key(config)
         self.reload_state = ReloadState(True, clock(), dict(self._counts), tuple(problems))
-        self._keeper = TargetKeeper(HealthChecker(probe_http), Resolver()) if keeps_targets else None
+        self._keeper = TargetKeeper(HealthChecker(probe), Resolver()) if keeps_targets else None
 
     @property
     def runtime(self) -> Runtime:

@@ -8,6 +8,7 @@
     |   +-- UriTooLongError        414  the request line is over 16 K
     |   +-- ClientClosedError      460  the client left before the response (never sent, only recorded)
     |   +-- TooManyForwardedError  463  more than 30 addresses in X-Forwarded-For
+    |   +-- ProtocolVersionError   464  the target group does not speak the client's protocol version
     |   +-- TransferEncodingError  501  a transfer coding other than chunked or identity
     |   +-- HttpVersionError       505  a version that is not HTTP/1.x
     +-- AuthenticationError    401  who asks could not be made sure of; the reason is that of alb.md 9.3
@@ -86,6 +87,13 @@ class TooManyForwardedError(ClientError):
 
     status = 463
     reason = "Client.TooManyForwardedFor"
+
+
+class ProtocolVersionError(ClientError):
+    """The client's protocol and the protocol version of the target group do not go together (alb.md 5.1)."""
+
+    status = 464
+    reason = "Client.ProtocolVersion"
 
 
 class TransferEncodingError(ClientError):

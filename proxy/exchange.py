@@ -30,6 +30,7 @@ from proxy.errors import (
     ClientClosedError,
     ClientError,
     GatewayError,
+    ProtocolVersionError,
     RequestTimeoutError,
     TargetClosedError,
     TargetConnectTimeout,
@@ -38,10 +39,13 @@ from proxy.errors import (
 )
 from proxy.forward.connection import TargetConnection
 from proxy.forward.headers import ForwardedLines, request_head_to_target, response_block_to_client
+from proxy.forward.http2 import Http2Pool, TargetStream
 from proxy.forward.pool import Pool
+from proxy.forward.transports import pool_of
 from proxy.http1.body import ChunkedBody, decode_chunked
 from proxy.http1.head import CHUNKED, ResponseHead, join_fields
 from proxy.http1.pages import REASONS
+from proxy.http2.grpc import HTTP2, error_headers, is_grpc, may_forward
 from proxy.listen.client import Client
 from proxy.observe.metrics import ConnectResult, RouteSeries
 from proxy.observe.record import RequestRecord
@@ -64,6 +68,9 @@ MAX_ATTEMPTS: Final = 3
 """Most targets that one request is offered to."""
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 """Methods that may be repeated after they were sent (RFC 9110 9.2.2)."""
+
+
+Connection = TargetConnection | TargetStream
 
 
 class RequestExchange(RequestRecord):
@@ -112,7 +119,7 @@ class RequestExchange(RequestRecord):
         view: RequestView,
         block: bytes,
         length: int,
-        minor: int,
+        protocol: bytes,
         upgrade: bool,
         ambiguous: bool,
     ) -> None:
@@ -132,7 +139,7 @@ class RequestExchange(RequestRecord):
         self.client = client.peer
         self.client_port = client.client_port
         self.method = view.method
-        self.protocol = b"HTTP/1.1" if minor else b"HTTP/1.0"
+        self.protocol = protocol
         self.status = 0
         self.target_status = 0
         self.request_bytes = 0
@@ -165,7 +172,7 @@ class RequestExchange(RequestRecord):
         self._sticky: StickyRequest | None = None
         self._sets_cookies = False
         self._added_cookies: tuple[bytes, ...] = ()
-        self._connection: TargetConnection | None = None
+        self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._outgoing: list[bytes] = []
         self._replay: bytes | None = None
@@ -282,6 +289,8 @@ class RequestExchange(RequestRecord):
         self.target_group = name
         self._series = listener.series(rule, name)
         group = self._group = self._runtime.groups[name]
+        if self.protocol != group.expects:
+            self._check_protocol(group)
         client = self._client
         forwarded = client.memo
         if type(forwarded) is not ForwardedLines or forwarded.attributes is not attributes:
@@ -299,6 +308,12 @@ class RequestExchange(RequestRecord):
         )
         target = group.pick() if group.stickiness is None else self._sticky_request().pick(group)
         self._send(target, head + body if body else head)
+
+    def _check_protocol(self, group: TargetGroup) -> None:
+        """The table of alb.md 5.1; raise ProtocolVersionError where it says 464."""
+        version = group.config.protocol_version
+        if not may_forward(self.protocol, version, self.method, is_grpc=is_grpc(self.view.fields)):
+            raise ProtocolVersionError(f"{group.name} speaks {version}, the client does not")
 
     def _sticky_request(self) -> StickyRequest:
         if self._sticky is None:
@@ -399,7 +414,8 @@ class RequestExchange(RequestRecord):
         self.target_id = target.id
         pool = target.pool
         if type(pool) is not Pool:
-            pool = Pool.of(target)
+            assert self._group is not None
+            pool = pool_of(target, self._group.config.protocol_version)
         connection = None if anew else pool.take_idle()
         if connection is not None:
             self._dispatch(connection, data)
@@ -409,7 +425,7 @@ class RequestExchange(RequestRecord):
             self._client.pause()
         self._task = asyncio.get_running_loop().create_task(self._connect(pool))
 
-    async def _connect(self, pool: Pool) -> None:
+    async def _connect(self, pool: Pool | Http2Pool) -> None:
         try:
             connection = await pool.connect()
         except TargetError as error:
@@ -417,11 +433,13 @@ class RequestExchange(RequestRecord):
             self._task = None
             self.response_failed(error)
             return
-        self._gateway.metrics.target_connection(self.target_group, "success")
+        if not connection.used:
+            self._gateway.metrics.target_connection(self.target_group, "success")
         began = time.perf_counter()
         self._task = None
         if self.done:
-            pool.release(connection, began)
+            self._connection = connection
+            self._release(began)
             return
         data = b"".join(self._outgoing)
         self._outgoing = []
@@ -431,7 +449,7 @@ class RequestExchange(RequestRecord):
             self._client.resume()
         self.overhead += time.perf_counter() - began
 
-    def _dispatch(self, connection: TargetConnection, data: bytes) -> None:
+    def _dispatch(self, connection: Connection, data: bytes) -> None:
         self._connection = connection
         if self._request_complete and len(data) <= MAX_REPLAY_BYTES:
             self._replay = data
@@ -538,12 +556,12 @@ class RequestExchange(RequestRecord):
                 return
         self._fail(error)
 
-    def _data_to_repeat(self, error: TargetError, connection: TargetConnection | None) -> bytes | None:
+    def _data_to_repeat(self, error: TargetError, connection: Connection | None) -> bytes | None:
         """The bytes to send again: all unsent ones or, once, a whole small idempotent request that got no byte back."""
         if self._attempts >= MAX_ATTEMPTS or self._informed or error.status == TargetTimeoutError.status:
             return None
         if not error.sent:
-            return b"".join(self._outgoing)
+            return b"".join(self._outgoing) if connection is None else self._replay
         if self.method not in IDEMPOTENT or self._upgrade or connection is None or connection.received_any:
             return None
         if self._repeated or not isinstance(error, TargetClosedError):
@@ -602,12 +620,10 @@ class RequestExchange(RequestRecord):
             connection.resume()
         if not self._request_complete or self._ambiguous:
             connection.keep_alive = False
-        assert self._target is not None
-        pool = self._target.pool
-        if isinstance(pool, Pool):
-            pool.release(connection, now)
+        if isinstance(connection, TargetConnection):
+            connection.pool.release(connection, now)
         else:
-            connection.close()
+            connection.release()
 
     def _drop_connection(self) -> None:
         if self._task is not None:
@@ -627,7 +643,10 @@ class RequestExchange(RequestRecord):
             self._cut(error.reason)
             return
         self._gateway.note(error, self)
-        self._answer(error.status, PAGE_HEADERS, self._gateway.page(error.status))
+        if self.protocol == HTTP2 and is_grpc(self.view.fields):
+            self._answer(error.status, error_headers(error.status), b"")
+        else:
+            self._answer(error.status, PAGE_HEADERS, self._gateway.page(error.status))
 
     def _answer(self, status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes) -> None:
         self.status = status

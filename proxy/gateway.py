@@ -14,7 +14,7 @@ from typing import Final
 from proxy.auth.authentication import Authentication
 from proxy.errors import ClientError, GatewayError
 from proxy.exchange import PAGE_HEADERS, RequestExchange
-from proxy.forward.pool import Pool
+from proxy.forward.pool import TargetPool
 from proxy.http1.pages import REASONS, page
 from proxy.http1.sealed import Sealer
 from proxy.listen.client import Client, Timed
@@ -84,7 +84,7 @@ class Gateway:
         block: bytes,
         length: int,
         *,
-        minor: int,
+        protocol: bytes,
         upgrade: bool,
         ambiguous: bool,
         head_bytes: int,
@@ -96,7 +96,7 @@ class Gateway:
         if listener is None:
             # A connection of a listener that a reload removed: its last table is gone, so it is refused.
             listener = next(iter(runtime.by_port.values()))
-        exchange = RequestExchange(self, client, listener, runtime, view, block, length, minor, upgrade, ambiguous)
+        exchange = RequestExchange(self, client, listener, runtime, view, block, length, protocol, upgrade, ambiguous)
         exchange.received_at = received_at
         exchange.started_at = time.time()
         exchange.request_bytes = head_bytes
@@ -192,7 +192,7 @@ class Gateway:
             self._sweep = None
         for group in self.runtime.groups.values():
             for target in group.targets:
-                if isinstance(target.pool, Pool):
+                if isinstance(target.pool, TargetPool):
                     target.pool.retire()
 
     def _keep_time(self) -> None:
@@ -205,7 +205,7 @@ class Gateway:
         for group in self.runtime.groups.values():
             group.tend()
             for target in group.targets:
-                if isinstance(target.pool, Pool):
+                if isinstance(target.pool, TargetPool):
                     target.pool.close_idle(now - TARGET_IDLE_SECONDS)
                     if target.state is HealthState.DRAINING:
                         target.pool.give_up_connecting()
@@ -227,7 +227,7 @@ class Gateway:
             connection_log_dropped=self.connection_log.dropped if self.connection_log else 0,
             client_connections=(len(self._clients), self._clients_ever),
             target_connections={
-                name: sum(target.pool.count for target in group.targets if isinstance(target.pool, Pool))
+                name: sum(target.pool.count for target in group.targets if isinstance(target.pool, TargetPool))
                 for name, group in groups.items()
             },
             target_states=_target_states(groups),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from proxy.config.model import ActionConfig, Config, ForwardConfig, ListenerConfig, LoadBalancerAttributes
-from proxy.forward.pool import Pool
+from proxy.forward.pool import TargetPool
 from proxy.observe.metrics import Metrics, RouteSeries
 from proxy.rules.table import CompiledRule, Table, compile_table
 from proxy.targets.group import TargetGroup
@@ -74,12 +74,23 @@ def carry_over(runtime: Runtime, previous: Runtime) -> None:
     """
     for name, group in runtime.groups.items():
         if name in previous.groups:
-            group.carry_over(previous.groups[name])
+            before = previous.groups[name]
+            group.carry_over(before)
+            if group.config.protocol_version != before.config.protocol_version:
+                for target in group.targets:
+                    _change_transport(target)
+
+
+def _change_transport(target: Target) -> None:
+    """Its connections speak another protocol than the next ones will: they end with what is in flight."""
+    if isinstance(target.pool, TargetPool):
+        target.pool.retire()
+        target.pool = None
 
 
 def cut_requests(target: Target) -> None:
     """End what is still in flight on a target whose deregistration delay is over (alb.md 5.4)."""
-    if isinstance(target.pool, Pool):
+    if isinstance(target.pool, TargetPool):
         target.pool.close()
         target.pool = None
 

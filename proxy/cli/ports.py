@@ -162,6 +162,7 @@ def _tls_of(listener: ListenerConfig) -> tuple[object, ...]:
         listener.certificates,
         listener.ssl_policy,
         listener.mutual_authentication,
+        listener.http2,
     )
 
 

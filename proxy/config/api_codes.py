@@ -71,6 +71,7 @@ API_CODES: dict[str, str | None] = {
     "duplicate-transform": VALIDATION,
     "group-stickiness-required": "InvalidConfigurationRequest",
     "https-to-http": ACTION,
+    "incompatible-protocols": "IncompatibleProtocols",
     "invalid-placeholder": ACTION,
     "missing-action": VALIDATION,
     "plain-http": ACTION,

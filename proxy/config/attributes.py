@@ -57,6 +57,7 @@ TLS_HEADERS = Field(
     "Whether targets learn TLS version and cipher.",
     default=False,
 )
+HTTP2 = Field("routing.http2.enabled", Boolean(), "Whether clients may speak HTTP/2 to HTTPS listeners.", default=True)
 
 
 def _load_balancer(fields: Fields) -> LoadBalancerAttributes:
@@ -67,6 +68,7 @@ def _load_balancer(fields: Fields) -> LoadBalancerAttributes:
         xff_header_processing_mode=cast(Any, fields.get(XFF_MODE, defaults.xff_header_processing_mode)),
         xff_client_port=fields.get(XFF_CLIENT_PORT, defaults.xff_client_port),
         preserve_host_header=fields.get(PRESERVE_HOST, defaults.preserve_host_header),
+        http2=fields.get(HTTP2, defaults.http2),
         tls_version_and_cipher_suite=fields.get(TLS_HEADERS, defaults.tls_version_and_cipher_suite),
     )
 
@@ -100,7 +102,7 @@ LOAD_BALANCER_ATTRIBUTES: Record[LoadBalancerAttributes] = Record(
             "Whether headers with other than letters, digits and - in their name are dropped.",
         ),
         TLS_HEADERS,
-        _later("routing.http2.enabled", Boolean(), True, "Whether clients may speak HTTP/2."),
+        HTTP2,
         _elsewhere("waf.fail_open.enabled", Boolean(), "What happens when WAF is out of reach."),
         _elsewhere("zonal_shift.config.enabled", Boolean(), "Zonal shift."),
         _elsewhere("ipv6.deny_all_igw_traffic", Boolean(), "Internet gateway traffic."),

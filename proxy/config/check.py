@@ -42,6 +42,7 @@ def check(config: Config) -> list[Problem]:
         *_listeners(config),
         *_references(config),
         *_stickiness(config),
+        *_protocols(config),
         *_quotas(config),
     ]
     for listener in config.listeners:
@@ -168,6 +169,21 @@ def _stickiness(config: Config) -> Iterator[Problem]:
             elif action.stickiness_seconds is None:
                 message = f"{name!r} has target stickiness, so a forward to several groups needs its own"
                 yield _error("group-stickiness-required", place, f"{message}: add stickiness: {{duration_seconds: N}}")
+
+
+def _protocols(config: Config) -> Iterator[Problem]:
+    """HTTP/2 comes over HTTPS only, so a group that needs it cannot stand behind an HTTP listener (alb.md 3)."""
+    for listener, action in _actions(config):
+        if listener.protocol == "HTTPS" or not isinstance(action, ForwardConfig):
+            continue
+        for name, _weight in action.weights:
+            group = config.target_groups.get(name)
+            if group is not None and group.protocol_version != "HTTP1":
+                message = (
+                    f"Listener protocol 'HTTP' is not supported with a target group with the protocol-version "
+                    f"'{group.protocol_version}': give the listener protocol: HTTPS, or {name!r} HTTP1"
+                )
+                yield _error("incompatible-protocols", action.place.of(name), message)
 
 
 def _redirects(listener: ListenerConfig) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ from proxy.config.shapes import place_of, quoted, wrong_type
 from proxy.config.table import TABLE
 from proxy.config.tree import MAX_CHARACTERS, Map, Scalar, Sequence, Value, compose, join
 
-_ABOUT_KEYS = ("unknown-target-group", "app-cookie-with-weights", "group-stickiness-required")
+_ABOUT_KEYS = ("unknown-target-group", "app-cookie-with-weights", "group-stickiness-required", "incompatible-protocols")
 """Problems of a name that is a key where it stands in a mapping."""
 _KEY = "\0key"
 

@@ -194,6 +194,7 @@ class ListenerConfig:
     """One listener. `rules` are sorted by priority, whatever their order in the file.
 
     Certificates, the first of them the default, are there on HTTPS listeners only, and so are the fields after them.
+    `http2` is an attribute of the load balancer, kept here for those who know a listener only.
     """
 
     name: str
@@ -205,6 +206,7 @@ class ListenerConfig:
     certificates: tuple[CertificateConfig, ...] = ()
     ssl_policy: str = DEFAULT_SSL_POLICY
     mutual_authentication: MutualAuthenticationConfig = MutualAuthenticationConfig()
+    http2: bool = True
     place: Place = attribute(default=NOWHERE, compare=False)
 
 
@@ -224,11 +226,15 @@ class TargetConfig:
         return f"{self.scheme}://{host}:{self.port}"
 
 
+ProtocolVersion = Literal["HTTP1", "HTTP2", "GRPC"]
+
+
 @dataclass(frozen=True, slots=True)
 class HealthCheckConfig:
     """`health_check` of a target group (alb.md 5.7). `matcher` is a set of ranges, both ends included.
 
-    `port` None means the traffic port; `protocol` is that of the target where the file does not say.
+    `protocol_version` is the group's; with GRPC the codes of `matcher` are gRPC's. `port` None means the traffic port;
+    `protocol` is that of the target where the file does not say.
     """
 
     enabled: bool = True
@@ -240,6 +246,7 @@ class HealthCheckConfig:
     healthy_threshold_count: int = 5
     unhealthy_threshold_count: int = 2
     matcher: tuple[tuple[int, int], ...] = ((200, 200),)
+    protocol_version: ProtocolVersion = "HTTP1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +285,7 @@ class TargetGroupConfig:
     targets: tuple[TargetConfig, ...]
     health_check: HealthCheckConfig = HealthCheckConfig()
     attributes: TargetGroupAttributes = TargetGroupAttributes()
+    protocol_version: ProtocolVersion = "HTTP1"
     place: Place = attribute(default=NOWHERE, compare=False)
 
 
@@ -291,6 +299,7 @@ class LoadBalancerAttributes:
     xff_client_port: bool = False
     preserve_host_header: bool = False
     tls_version_and_cipher_suite: bool = False
+    http2: bool = True
 
 
 @dataclass(frozen=True, slots=True)

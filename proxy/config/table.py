@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from proxy.config.attributes import LOAD_BALANCER_ATTRIBUTES
 from proxy.config.listeners import LISTENERS
 from proxy.config.model import Config, LoadBalancerAttributes
@@ -27,10 +29,12 @@ _TARGET_GROUPS = Field("target_groups", TARGET_GROUPS, "Where requests go.")
 
 
 def _config(fields: Fields) -> Config:
+    attributes = fields.get(_ATTRIBUTES, LoadBalancerAttributes())
+    listeners = fields.get(_LISTENERS, ())
     return Config(
-        fields.get(_LISTENERS, ()),
+        tuple(replace(listener, http2=attributes.http2) for listener in listeners),
         fields.get(_TARGET_GROUPS, {}),
-        fields.get(_ATTRIBUTES, LoadBalancerAttributes()),
+        attributes,
     )
 
 

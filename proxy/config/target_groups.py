@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from proxy.config.actions import TARGET_GROUP_NAME
-from proxy.config.model import HealthCheckConfig, TargetConfig, TargetGroupAttributes, TargetGroupConfig
+from proxy.config.model import (
+    NOWHERE,
+    HealthCheckConfig,
+    ProtocolVersion,
+    TargetConfig,
+    TargetGroupAttributes,
+    TargetGroupConfig,
+)
 from proxy.config.problem import Place, Report
 from proxy.config.records import Effect, Either, Field, Fields, ListOf, MapOf, Record, Unknown
 from proxy.config.shapes import Boolean, Choice, Fault, Integer, IntegerOrWord, Shape, Text, printable
@@ -66,27 +73,32 @@ TARGETS = Field(
 
 # Health check
 
-_RANGE = re.compile(r"([0-9]{3})(?:-([0-9]{3}))?")
+_RANGE = re.compile(r"([0-9]{1,3})(?:-([0-9]{1,3}))?")
 
 
-def _ranges(text: str) -> Ranges | None:
+def _ranges(text: str, least: int, most: int) -> Ranges | None:
     found = [_RANGE.fullmatch(part.strip()) for part in text.split(",")]
     ranges = tuple((int(each[1]), int(each[2] or each[1])) for each in found if each)
-    good = len(ranges) == len(found) and all(200 <= low <= high <= 499 for low, high in ranges)
+    good = len(ranges) == len(found) and all(least <= low <= high <= most for low, high in ranges)
     return ranges if good else None
 
 
-def _matcher_text(text: str) -> Fault | None:
-    if _ranges(text):
-        return None
-    return Fault("invalid-value", 'is not a list of codes from 200 to 499 such as "200", "200,302" or "200-299"')
-
-
 class Codes(Text):
-    """Status codes as the API writes them; a single one may stand without quotes, being unmistakable."""
+    """Status codes as the API writes them; a single one may stand without quotes, being unmistakable.
 
-    def __init__(self) -> None:
-        super().__init__('codes such as "200-299"', longest=255, checks=(_matcher_text,))
+    Args:
+        examples: How such a list looks; the last one stands for the rest.
+    """
+
+    def __init__(self, least: int, most: int, *examples: str) -> None:
+        def check(text: str) -> Fault | None:
+            if _ranges(text, least, most):
+                return None
+            listed = f"{', '.join(examples[:-1])} or {examples[-1]}"
+            return Fault("invalid-value", f"is not a list of codes from {least} to {most} such as {listed}")
+
+        super().__init__(f"codes such as {examples[-1]}", longest=255, checks=(check,))
+        self._least, self._most = least, most
 
     def read_scalar(self, value: Any, place: Place, report: Report) -> str | None:
         if value.kind == "integer":
@@ -94,16 +106,27 @@ class Codes(Text):
         return super().read_scalar(value, place, report)
 
     def schema(self) -> dict[str, Any]:
-        return {"anyOf": [{"type": "integer", "minimum": 200, "maximum": 499}, super().schema()]}
+        return {"anyOf": [{"type": "integer", "minimum": self._least, "maximum": self._most}, super().schema()]}
 
 
-def _parsed(text: str, place: Place, report: Report) -> Ranges | None:
-    return _ranges(text)
+_CODES: Shape[Ranges] = Codes(200, 499, '"200"', '"200,302"', '"200-299"').then(
+    lambda text, place, report: _ranges(text, 200, 499)
+)
+_GRPC_CODES: Shape[Ranges] = Codes(0, 99, '"12"', '"0,12"', '"0-99"').then(
+    lambda text, place, report: _ranges(text, 0, 99)
+)
+_HTTP_CODE = Field("http_code", _CODES, "Codes from 200 to 499. Default 200.")
+_GRPC_CODE = Field("grpc_code", _GRPC_CODES, "Codes from 0 to 99, for protocol_version GRPC. Default 12.")
 
 
-_CODES: Shape[Ranges] = Codes().then(_parsed)
-_HTTP_CODE = Field("http_code", _CODES, "Codes from 200 to 499.")
-_GRPC_CODE = Field("grpc_code", Text("gRPC codes", longest=255), "Codes from 0 to 99.", effect=Effect.LATER)
+@dataclass(frozen=True, slots=True)
+class _Matcher:
+    http_code: Ranges | None = None
+    grpc_code: Ranges | None = None
+
+
+def _matcher(fields: Fields) -> _Matcher:
+    return _Matcher(fields.find(_HTTP_CODE), fields.find(_GRPC_CODE))
 
 
 def _health_path(text: str) -> Fault | None:
@@ -113,22 +136,43 @@ def _health_path(text: str) -> Fault | None:
 
 
 _DEFAULTS = HealthCheckConfig()
+GRPC_MATCHER: Ranges = ((12, 12),)
+"""UNIMPLEMENTED: what a server answers that does not know the method (alb.md 5.7)."""
+GRPC_HEALTH_PATH = "/AWS.ALB/healthcheck"
 PROTOCOL = Field("protocol", Choice("HTTP", "HTTPS"), "Default: that of the targets.")
 PORT = Field("port", IntegerOrWord(Integer(1, 65535), "traffic-port"), "Default traffic-port.")
-PATH = Field("path", Text("a path", checks=(printable, _health_path)), "What is asked for.", default="/")
+PATH = Field(
+    "path",
+    Text("a path", checks=(printable, _health_path)),
+    "What is asked for; with GRPC /AWS.ALB/healthcheck.",
+    default="/",
+)
 INTERVAL = Field("interval_seconds", Integer(5, 300, "seconds"), "Time between two checks.", default=30)
 TIMEOUT = Field("timeout_seconds", Integer(2, 120, "seconds"), "Smaller than the interval.", default=5)
 HEALTHY = Field("healthy_threshold_count", Integer(2, 10), "Passes in a row to recover.", default=5)
 UNHEALTHY = Field("unhealthy_threshold_count", Integer(2, 10), "Failures in a row to fail.", default=2)
 MATCHER = Field(
     "matcher",
-    Either(_CODES, Record("a matcher", (_HTTP_CODE, _GRPC_CODE), lambda fields: fields.find(_HTTP_CODE))),
-    'Codes of a pass, 200 to 499, such as "200-299,302". Default 200.',
+    Either(
+        _CODES.then(lambda codes, place, report: _Matcher(http_code=codes)),
+        Record("a matcher", (_HTTP_CODE, _GRPC_CODE), _matcher),
+    ),
+    'Codes of a pass, 200 to 499, such as "200-299,302". Default 200; with GRPC {grpc_code: 12}.',
 )
 ENABLED = Field("enabled", Boolean(), "The load balancer always checks targets of type ip.", default=True)
 
 
-def _health_check(fields: Fields) -> HealthCheckConfig:
+@dataclass(frozen=True, slots=True)
+class _HealthCheck:
+    """A health check before the protocol version is known, which its defaults depend on."""
+
+    config: HealthCheckConfig
+    has_path: bool = False
+    matcher: _Matcher = _Matcher()
+    matcher_at: Place = NOWHERE
+
+
+def _health_check(fields: Fields) -> _HealthCheck:
     interval = fields.get(INTERVAL, _DEFAULTS.interval_seconds)
     timeout = fields.get(TIMEOUT, _DEFAULTS.timeout_seconds)
     if timeout >= interval:
@@ -140,7 +184,7 @@ def _health_check(fields: Fields) -> HealthCheckConfig:
         message = "the load balancer refuses enabled: false for targets of type ip; here it is obeyed"
         fields.report.warning("refused-by-load-balancer", fields.at(ENABLED), message)
     port = fields.get(PORT, "traffic-port")
-    return HealthCheckConfig(
+    config = HealthCheckConfig(
         enabled=enabled,
         protocol=cast(Any, fields.find(PROTOCOL)),
         port=port if isinstance(port, int) else None,
@@ -149,11 +193,24 @@ def _health_check(fields: Fields) -> HealthCheckConfig:
         timeout_seconds=timeout,
         healthy_threshold_count=fields.get(HEALTHY, _DEFAULTS.healthy_threshold_count),
         unhealthy_threshold_count=fields.get(UNHEALTHY, _DEFAULTS.unhealthy_threshold_count),
-        matcher=fields.get(MATCHER, _DEFAULTS.matcher),
     )
+    return _HealthCheck(config, fields.has(PATH), fields.get(MATCHER, _Matcher()), fields.at(MATCHER))
 
 
-HEALTH_CHECK: Field[HealthCheckConfig] = Field(
+def _for_version(check: _HealthCheck, version: ProtocolVersion, report: Report) -> HealthCheckConfig:
+    """The health check of a group of this protocol version (alb.md 5.7)."""
+    http, grpc = check.matcher.http_code, check.matcher.grpc_code
+    if version == "GRPC" and http is not None:
+        message = "a group with protocol_version GRPC is checked by gRPC codes: write {grpc_code: 12}"
+        report.error("conflicting-keys", check.matcher_at, message)
+    if version != "GRPC" and grpc is not None:
+        report.error("conflicting-keys", check.matcher_at, "grpc_code is for groups with protocol_version: GRPC")
+    matcher = (grpc or GRPC_MATCHER) if version == "GRPC" else (http or _DEFAULTS.matcher)
+    path = GRPC_HEALTH_PATH if version == "GRPC" and not check.has_path else check.config.path
+    return replace(check.config, path=path, matcher=matcher, protocol_version=version)
+
+
+HEALTH_CHECK: Field[_HealthCheck] = Field(
     "health_check",
     Record(
         "a health check",
@@ -169,8 +226,7 @@ TARGET_TYPE = Field("target_type", Choice("ip", "lambda"), "What the targets are
 PROTOCOL_VERSION = Field(
     "protocol_version",
     Choice("HTTP1", "HTTP2", "GRPC"),
-    "What the targets speak.",
-    effect=Effect.LATER,
+    "What the targets speak; HTTP2 and GRPC need an HTTPS listener.",
     default="HTTP1",
 )
 ATTRIBUTES: Field[TargetGroupAttributes] = Field(
@@ -200,11 +256,13 @@ def _target_group(fields: Fields) -> TargetGroupConfig:
     if len({target.scheme for target in targets}) > 1:
         message = "http and https targets in one group: the load balancer has one protocol for a group"
         fields.report.warning("mixed-protocols", fields.at(TARGETS), message)
+    version = cast(ProtocolVersion, fields.get(PROTOCOL_VERSION, "HTTP1"))
     return TargetGroupConfig(
         fields.place.path,
         targets,
-        fields.get(HEALTH_CHECK, HealthCheckConfig()),
+        _for_version(fields.get(HEALTH_CHECK, _HealthCheck(_DEFAULTS)), version, fields.report),
         fields.get(ATTRIBUTES, TargetGroupAttributes()),
+        version,
         fields.place,
     )
 

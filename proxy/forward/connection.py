@@ -72,7 +72,6 @@ class TargetConnection(asyncio.Protocol):
     __slots__ = (
         "_buffer",
         "_informational",
-        "_pool",
         "_receiver",
         "_started",
         "_to_head",
@@ -82,12 +81,13 @@ class TargetConnection(asyncio.Protocol):
         "closed",
         "idle_since",
         "keep_alive",
+        "pool",
         "received_any",
         "used",
     )
 
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        self.pool = pool
         self._transport: asyncio.Transport | None = None
         self._receiver: Receiver | None = None
         self._buffer = b""
@@ -226,7 +226,7 @@ class TargetConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
-        self._pool.lost(self)
+        self.pool.lost(self)
         receiver = self._receiver
         self._receiver = None
         if receiver is None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from proxy.errors import TargetConnectError, TargetConnectTimeout
 from proxy.forward.connection import TargetConnection
 from proxy.targets.target import HealthState, Target
+
+if TYPE_CHECKING:
+    from proxy.forward.http2 import TargetStream
+
+ProtocolT = TypeVar("ProtocolT", bound=asyncio.Protocol)
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 """How long a target may take to accept, TLS included (alb.md 6.6)."""
@@ -17,35 +24,107 @@ MAX_IDLE_CONNECTIONS: Final = 512
 """Most idle connections kept for one target; more are closed as they come back."""
 
 
-@lru_cache(maxsize=1)
-def unverified_tls() -> ssl.SSLContext:
+@lru_cache(maxsize=2)
+def unverified_tls(alpn: str = "http/1.1") -> ssl.SSLContext:
     """TLS towards targets: encrypted, and not verified, as the load balancer does (alb.md 5.1)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([alpn])
     return context
 
 
-class Pool:
-    """The connections to one target. The last one used is used next, so that the rest can grow idle and be closed."""
+class TargetPool(ABC):
+    """All connections to one target, whatever they speak. It lives and is carried over with the target."""
 
-    __slots__ = ("_connecting", "_connections", "_idle", "_retired", "target")
+    __slots__ = ("_connecting", "_retired", "target")
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self._idle: list[TargetConnection] = []
-        self._connections: set[TargetConnection] = set()
         self._connecting: set[asyncio.Timeout] = set()
         self._retired = False
 
-    @classmethod
-    def of(cls, target: Target) -> Pool:
-        """The pool of this target, made at first use. It lives and is carried over with the target."""
-        pool = target.pool
-        if not isinstance(pool, Pool):
-            target.pool = pool = cls(target)
-        return pool
+    @abstractmethod
+    def take_idle(self) -> TargetConnection | TargetStream | None:
+        """What can take a request at once, or None."""
+
+    @abstractmethod
+    async def connect(self) -> TargetConnection | TargetStream:
+        """Something new to take a request.
+
+        Raises:
+            TargetConnectTimeout: It took over 10 s, a TLS handshake included.
+            TargetConnectError: It was refused, reset or unreachable, the TLS handshake failed, or the target was
+                deregistered meanwhile.
+        """
+
+    @abstractmethod
+    def close_idle(self, idle_before: float) -> None:
+        """Close the connections that have been idle since before this `time.perf_counter()`."""
+
+    @abstractmethod
+    def retire(self) -> None:
+        """Close what is idle now, and everything else as its response ends: the target is gone."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close every connection now; responses in flight are cut."""
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """All open connections."""
+
+    async def _open(
+        self, make: Callable[[], ProtocolT], alpn: str, ready: Callable[[ProtocolT], Awaitable[None]] | None = None
+    ) -> ProtocolT:
+        """Open a connection; see `connect`.
+
+        Args:
+            alpn: What to agree on over TLS.
+            ready: To be waited for within the same time.
+        """
+        target = self.target
+        loop = asyncio.get_running_loop()
+        limit = asyncio.timeout(CONNECT_TIMEOUT_SECONDS)
+        self._connecting.add(limit)
+        try:
+            async with limit:
+                _, connection = await loop.create_connection(
+                    make,
+                    target.address,
+                    target.port,
+                    ssl=unverified_tls(alpn) if target.scheme == "https" else None,
+                    server_hostname=target.host if target.scheme == "https" else None,
+                )
+                if ready is not None:
+                    await ready(connection)
+        except TimeoutError as error:
+            if target.state is HealthState.DRAINING:
+                raise TargetConnectError("the target was deregistered", sent=False) from error
+            raise TargetConnectTimeout(f"no connection within {CONNECT_TIMEOUT_SECONDS:g} s", sent=False) from error
+        except OSError as error:
+            raise TargetConnectError(f"cannot connect: {error}", sent=False) from error
+        finally:
+            self._connecting.discard(limit)
+        return connection
+
+    def give_up_connecting(self) -> None:
+        """Wait no longer for a deregistered target to accept: a container that is gone does not even refuse."""
+        now = asyncio.get_running_loop().time()
+        for limit in self._connecting:
+            limit.reschedule(now)
+
+
+class Pool(TargetPool):
+    """HTTP/1.1 connections. The last one used is used next, so that the rest can grow idle and be closed."""
+
+    __slots__ = ("_connections", "_idle")
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._idle: list[TargetConnection] = []
+        self._connections: set[TargetConnection] = set()
 
     def take_idle(self) -> TargetConnection | None:
         """An idle connection that has not been closed yet, or None."""
@@ -57,34 +136,8 @@ class Pool:
         return None
 
     async def connect(self) -> TargetConnection:
-        """Open a new connection.
-
-        Raises:
-            TargetConnectTimeout: It took over 10 s, a TLS handshake included.
-            TargetConnectError: It was refused, reset or unreachable, the TLS handshake failed, or the target was
-                deregistered meanwhile.
-        """
-        target = self.target
-        loop = asyncio.get_running_loop()
-        limit = asyncio.timeout(CONNECT_TIMEOUT_SECONDS)
-        self._connecting.add(limit)
-        try:
-            async with limit:
-                _, connection = await loop.create_connection(
-                    lambda: TargetConnection(self),
-                    target.address,
-                    target.port,
-                    ssl=unverified_tls() if target.scheme == "https" else None,
-                    server_hostname=target.host if target.scheme == "https" else None,
-                )
-        except TimeoutError as error:
-            if target.state is HealthState.DRAINING:
-                raise TargetConnectError("the target was deregistered", sent=False) from error
-            raise TargetConnectTimeout(f"no connection within {CONNECT_TIMEOUT_SECONDS:g} s", sent=False) from error
-        except OSError as error:
-            raise TargetConnectError(f"cannot connect: {error}", sent=False) from error
-        finally:
-            self._connecting.discard(limit)
+        """A new connection; see `TargetPool.connect`."""
+        connection = await self._open(lambda: TargetConnection(self), "http/1.1")
         if connection.closed:
             raise TargetConnectError("the connection was closed as soon as it was open", sent=False)
         self._connections.add(connection)
@@ -117,12 +170,6 @@ class Pool:
             self._idle = [connection for connection in self._idle if connection.idle_since >= idle_before]
             for connection in expired:
                 connection.close()
-
-    def give_up_connecting(self) -> None:
-        """Wait no longer for a deregistered target to accept: a container that is gone does not even refuse."""
-        now = asyncio.get_running_loop().time()
-        for limit in self._connecting:
-            limit.reschedule(now)
 
     def retire(self) -> None:
         """Close what is idle now, and everything else as its response ends: the target is gone."""

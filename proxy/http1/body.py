@@ -18,7 +18,7 @@ MAX_TRAILER_BYTES = 16 * 1024
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*+(?:;[^\r\n\x00]*+)?\r\n")
 _TRAILER = re.compile(rb"(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[^\r\n\x00]*+)?\r\n")
 
-_FORBIDDEN_TRAILERS = frozenset(
+FORBIDDEN_TRAILERS = frozenset(
     {
         b"authorization",
         b"connection",
@@ -80,13 +80,15 @@ class ChunkedBody:
 
     Args:
         payload: When given, the chunks' data is appended to it; otherwise it is only skipped over.
+        trailers: When given, the lines after the last chunk are appended to it, each with its CRLF.
     """
 
-    __slots__ = ("_line", "_payload", "_remaining", "_state", "_trailer_bytes", "complete")
+    __slots__ = ("_line", "_payload", "_remaining", "_state", "_trailer_bytes", "_trailer_lines", "complete")
 
-    def __init__(self, payload: list[bytes] | None = None) -> None:
+    def __init__(self, payload: list[bytes] | None = None, trailers: list[bytes] | None = None) -> None:
         self.complete = False
         self._payload = payload
+        self._trailer_lines = trailers
         self._state = self._size_line
         self._remaining = 0
         self._line = b""
@@ -138,8 +140,10 @@ class ChunkedBody:
         name = match[1]
         if name is None:
             self.complete = True
-        elif name.lower() in _FORBIDDEN_TRAILERS:
+        elif name.lower() in FORBIDDEN_TRAILERS:
             raise BadBodyError(f"{name.decode()} must not come in a trailer")
+        elif self._trailer_lines is not None:
+            self._trailer_lines.append(line)
         self._trailer_bytes += len(line)
         if self._trailer_bytes > MAX_TRAILER_BYTES:
             raise BadBodyError(f"the trailers are longer than {MAX_TRAILER_BYTES} bytes")
@@ -168,6 +172,12 @@ def body_of(length: int) -> Body:
     if length == UNTIL_CLOSE:
         return BodyUntilClose()
     return SizedBody(length)
+
+
+def framed(data: bytes, *, complete: bool, trailers: bytes = b"") -> bytes:
+    """Data as a chunk; if it is the last, with the end of the body and these lines before it."""
+    chunk = b"%x\r\n%s\r\n" % (len(data), data) if data else b""
+    return b"%s0\r\n%s\r\n" % (chunk, trailers) if complete else chunk
 
 
 def decode_chunked(decoder: ChunkedBody, sink: list[bytes], data: bytes) -> bytes:

@@ -25,6 +25,9 @@ HIGH_WATER_BYTES: Final = 256 * 1024
 """Response bytes waiting for the server above which the target is paused."""
 
 
+_VERSIONS: Final = {"1.0": b"HTTP/1.0", "2": b"HTTP/2.0"}
+
+
 class AsgiDoor:
     """An ASGI application in front of a gateway.
 
@@ -136,7 +139,7 @@ class _AsgiClient:
             view,
             block,
             length,
-            minor=minor,
+            protocol=_VERSIONS.get(scope["http_version"], b"HTTP/1.1"),
             upgrade=False,
             ambiguous=_is_ambiguous(headers),
             head_bytes=len(method) + len(target) + len(block) + 13,

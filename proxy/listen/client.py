@@ -21,13 +21,21 @@ class Client(Protocol):
         memo: For the gateway to keep what is the same for all requests of this client.
     """
 
-    peer: str
-    client_port: int
-    local_host: bytes
     active_at: float
     takes_chunks: bool
-    tls: TlsSession | None
     memo: object
+
+    @property
+    def peer(self) -> str: ...
+
+    @property
+    def client_port(self) -> int: ...
+
+    @property
+    def local_host(self) -> bytes: ...
+
+    @property
+    def tls(self) -> TlsSession | None: ...
 
     @property
     def conn_trace_id(self) -> str:
@@ -69,8 +77,20 @@ class Client(Protocol):
         """The exchange is over; the next request may be read."""
 
 
-class ClientConnection(Client, Protocol):
-    """A client whose connection a door sees from its beginning to its end."""
+class ClientConnection(Protocol):
+    """A client's connection that a door sees from its beginning to its end.
+
+    Attributes:
+        peer, client_port, tls: As in `Client`.
+    """
+
+    peer: str
+    client_port: int
+    tls: TlsSession | None
+
+    @property
+    def conn_trace_id(self) -> str:
+        """As in `Client`."""
 
     @property
     def port(self) -> int:
@@ -125,7 +145,7 @@ class Gate(Protocol):
         block: bytes,
         length: int,
         *,
-        minor: int,
+        protocol: bytes,
         upgrade: bool,
         ambiguous: bool,
         head_bytes: int,
@@ -137,7 +157,7 @@ class Gate(Protocol):
             port: The listener's.
             block: The request's header lines as received.
             length: Of the body: a count or `CHUNKED`.
-            minor: Of the client's HTTP version.
+            protocol: The client's HTTP version: `HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0`.
             upgrade: Whether it asks for a WebSocket.
             ambiguous: Whether its framing headers must be made plain.
             head_bytes: Size of the head as received.

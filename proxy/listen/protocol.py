@@ -29,6 +29,8 @@ from proxy.http1.head import (
     request_body_length,
 )
 from proxy.listen.client import Exchange, Gate, Scheme
+from proxy.listen.http2 import ClientHttp2Connection
+from proxy.listen.socket_names import address_of, local_host_of
 from proxy.listen.tls import session_of
 from proxy.rules.request import RequestView
 from proxy.tls import TlsSession
@@ -45,6 +47,7 @@ LINGER_SECONDS: Final = 5.0
 """How long a connection is still read after a response that came before the end of its request: closing with unread
 bytes makes the kernel reset the connection, and the client would lose the response (RFC 9112 9.6)."""
 
+_VERSIONS: Final = (b"HTTP/1.0", b"HTTP/1.1")
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -116,12 +119,17 @@ class ListenerProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
+        ssl_object = transport.get_extra_info("ssl_object")
+        if ssl_object is not None and ssl_object.selected_alpn_protocol() == "h2":
+            successor = ClientHttp2Connection(self._gate, self._connections)
+            self._transport.set_protocol(successor)
+            successor.connection_made(transport)
+            return
         peer = transport.get_extra_info("peername")
         local = transport.get_extra_info("sockname")
-        self.peer, self.client_port = _address(peer)
-        local_host, self._port = _address(local)
-        self.local_host = (f"[{local_host}]" if ":" in local_host else local_host).encode()
-        ssl_object = transport.get_extra_info("ssl_object")
+        self.peer, self.client_port = address_of(peer)
+        local_host, self._port = address_of(local)
+        self.local_host = local_host_of(local_host)
         self._scheme: Scheme = "http"
         if ssl_object is not None:
             self._scheme = "https"
@@ -251,7 +259,7 @@ class ListenerProtocol(asyncio.Protocol):
             view,
             head.block,
             length,
-            minor=head.minor,
+            protocol=_VERSIONS[head.minor],
             upgrade=upgrade,
             ambiguous=ambiguous,
             head_bytes=end,
@@ -507,13 +515,3 @@ def _too_long(data: bytes) -> ClientError:
     if data.find(b"\r\n", 0, MAX_LINE_BYTES + 2) < 0:
         return UriTooLongError(f"the request line is longer than {MAX_LINE_BYTES} bytes")
     return BadRequestError(f"the request headers are longer than {MAX_REQUEST_HEAD_BYTES} bytes")
-
-
-def _address(name: Any) -> tuple[str, int]:
-    """Host and port of a socket name; an IPv4 client of an IPv6 socket is shown as IPv4."""
-    if not isinstance(name, tuple):
-        return "127.0.0.1", 0
-    host: str = name[0]
-    if host.startswith("::ffff:") and "." in host:
-        host = host[7:]
-    return host.partition("%")[0], name[1]

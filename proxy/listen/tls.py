@@ -29,8 +29,8 @@ HANDSHAKE_SECONDS: Final = 10.0
 """How long a client may take for its handshake."""
 CLOSE_SECONDS: Final = 5.0
 """How long a client may take to answer a closing connection."""
-ALPN_PROTOCOLS: Final = ("http/1.1",)
-"""What the listener door speaks, most wanted first. HTTP/2 begins with `h2` here and a door for it in `cli.ports`."""
+ALPN_PROTOCOLS: Final = ("h2", "http/1.1")
+"""What the listener door speaks, most wanted first; the first only while `routing.http2.enabled`."""
 
 _VERSIONS: Final = {
     "TLSv1": ssl.TLSVersion.TLSv1,
@@ -194,7 +194,7 @@ def _context(kind: type[Context], listener: ListenerConfig, selection: Selection
     path = ""
     try:
         _apply(SSL_POLICIES[listener.ssl_policy], context)
-        context.set_alpn_protocols(list(ALPN_PROTOCOLS))
+        context.set_alpn_protocols(list(ALPN_PROTOCOLS if listener.http2 else ALPN_PROTOCOLS[1:]))
         mutual = listener.mutual_authentication
         if mutual.mode == "verify":
             path = mutual.trust_store_file

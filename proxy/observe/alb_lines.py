@@ -8,6 +8,7 @@ import time
 from functools import lru_cache
 from typing import Final
 
+from proxy.http2.grpc import HTTP2, is_grpc
 from proxy.observe.record import (
     METHOD_LIMIT,
     USER_AGENT_LIMIT,
@@ -81,6 +82,10 @@ def _type(record: RequestRecord) -> str:
     secure = record.tls is not None or (record.view is not None and record.view.scheme == "https")
     if record.tunnel:
         return "wss" if secure else "ws"
+    if record.protocol == HTTP2:
+        if record.view is not None and is_grpc(record.view.fields):
+            return "grpcs" if secure else "grpc"
+        return "h2"
     return "https" if secure else "http"
 
 

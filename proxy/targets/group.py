@@ -66,6 +66,7 @@ class TargetGroup:
     Attributes:
         eligible: The targets that may take the next request, see `refresh`.
         fail_open: Whether `eligible` holds targets that are not healthy because too few are.
+        expects: The client protocol that always goes with its protocol version; others are looked at (alb.md 5.1).
         stickiness: What leads clients back to their target, None if nothing does.
         unhealthy_routing_requests: Requests that were sent while the group failed open.
     """
@@ -86,6 +87,7 @@ class TargetGroup:
         self.eligible: tuple[Target, ...] = ()
         self.fail_open = False
         self.stickiness = stickiness_of(config.name, attributes.stickiness)
+        self.expects = b"HTTP/1.1" if config.protocol_version == "HTTP1" else b""
         self.unhealthy_routing_requests = 0
         self._clock = clock
         self._on_removed = on_removed

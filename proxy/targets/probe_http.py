@@ -6,6 +6,7 @@ import errno
 import os
 import ssl
 from collections.abc import Iterator
+from functools import lru_cache
 
 import httpx
 
@@ -20,15 +21,15 @@ MAX_DETAIL = 160
 _OWN_FAULTS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 
 
-def _unverified() -> ssl.SSLContext:
+@lru_cache(maxsize=2)
+def unverified_tls(alpn: str = "") -> ssl.SSLContext:
     """The load balancer does not verify the certificates of targets (alb.md 5.1)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    if alpn:
+        context.set_alpn_protocols([alpn])
     return context
-
-
-_TLS = _unverified()
 
 
 async def probe_http(target: Target, config: HealthCheckConfig) -> ProbeResult:
@@ -53,22 +54,23 @@ async def probe_http(target: Target, config: HealthCheckConfig) -> ProbeResult:
     )
     # A transport of its own keeps checks apart, and has no headers, cookies or proxies of a client's.
     try:
-        async with httpx.AsyncHTTPTransport(verify=_TLS, trust_env=False) as transport:
+        async with httpx.AsyncHTTPTransport(verify=unverified_tls(), trust_env=False) as transport:
             response = await transport.handle_async_request(request)
             await response.aclose()
             return ProbeResult(status=response.status_code)
     except httpx.TransportError as error:
-        return _failure(error)
+        return failure_of(error, is_connecting=isinstance(error, httpx.ConnectError))
 
 
-def _failure(error: httpx.TransportError) -> ProbeResult:
+def failure_of(error: httpx.TransportError | OSError, *, is_connecting: bool) -> ProbeResult:
+    """The result of a check that ended in this error."""
     cause = _system_error(error)
     own = cause is not None and cause.errno in _OWN_FAULTS
     reason = HealthReason.INTERNAL_ERROR if own else HealthReason.FAILED_HEALTH_CHECKS
     if isinstance(cause, ssl.SSLError):
         text = f"TLS handshake failed: {(cause.reason or str(cause)).replace('_', ' ').lower()}"
     elif cause is not None and cause.errno is not None:
-        doing = "connecting" if isinstance(error, httpx.ConnectError) else "waiting for the response"
+        doing = "connecting" if is_connecting else "waiting for the response"
         text = f"{os.strerror(cause.errno).lower()} while {doing}"
     elif isinstance(error, httpx.ProtocolError):
         text = f"no valid response: {error}"

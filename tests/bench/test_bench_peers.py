@@ -55,17 +55,15 @@ def test_haproxy_tries_the_rules_in_order() -> None:
 
 @pytest.mark.system
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", sorted(PEERS.keys() - {"fastapi-httpx"}))
 def test_the_peer_accepts_its_configuration(name: str, table: Table, tmp_path: Path) -> None:
     """`nginx -t`, `haproxy -c`, `caddy validate`, `envoy --mode validate`, `strangler check`."""
     peer = PEERS[name]
-    if reason := peer.missing():
-        pytest.skip(reason)
+    assert not peer.missing()
     file = tmp_path / peer.file_name
     file.write_text(peer.configuration(site(table, tmp_path)))
     command = peer.check_command(file)
-    if command is None:
-        pytest.skip(f"{name} has no command that validates")
+    assert command is not None
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -73,8 +71,7 @@ def test_the_peer_accepts_its_configuration(name: str, table: Table, tmp_path: P
 
 @pytest.mark.system
 def test_nginx_accepts_the_targets_configuration(tmp_path: Path) -> None:
-    if shutil.which("nginx") is None:
-        pytest.skip("nginx is not installed: sh bench/install.sh")
+    assert shutil.which("nginx"), "nginx is not installed: sh bench/install.sh"
     file = tmp_path / "target.conf"
     file.write_text(target_configuration(PORTS, tmp_path, 200))
     command = PEERS["nginx"].check_command(file)

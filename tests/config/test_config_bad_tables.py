@@ -776,8 +776,20 @@ def test_two_transforms_of_one_type() -> None:
             "did you mean slow_start.duration_seconds?",
             "a misspelt attribute",
         ),
+        case("targets: [http://a:1]\nprotocol_version: §HTTP3", "unknown-value", ".protocol_version", "GRPC", "HTTP/3"),
         case(
-            "targets: [http://a:1]\nprotocol_version: §GRPC", "not-supported-yet", ".protocol_version", "HTTP1", "gRPC"
+            "targets: [http://a:1]\nhealth_check: {§matcher: {grpc_code: 12}}",
+            "conflicting-keys",
+            ".health_check.matcher",
+            "protocol_version: GRPC",
+            "gRPC codes of a group that speaks HTTP/1.1",
+        ),
+        case(
+            "targets: [http://a:1]\nhealth_check: {matcher: {grpc_code: §100}}",
+            "invalid-value",
+            ".health_check.matcher.grpc_code",
+            "from 0 to 99",
+            "a gRPC code over 99",
         ),
         case("targets: []\ntarget_type: §lambda", "not-supported-yet", ".target_type", "ip", "lambda"),
         case("targets: []\ntarget_type: §instance", "unknown-value", ".target_type", "ip, lambda", "instance"),
@@ -865,9 +877,6 @@ def test_a_bad_document(text: str, code: str, path: str, says: str) -> None:
             "routing.http.xff_client_port.enabled",
             "true or false",
             "yes for true",
-        ),
-        case(
-            "routing.http2.enabled: §false", "not-supported-yet", "routing.http2.enabled", "default, true", "HTTP/2 off"
         ),
         case(
             "routing.http.desync_mitigation_mode: §strictest",

@@ -6,6 +6,7 @@ import pytest
 from config_tables import problems_of
 
 from proxy.config.check import MAX_RULES, check, value_count, wildcard_count
+from proxy.config.load import load
 from proxy.config.model import (
     ConditionConfig,
     Config,
@@ -15,6 +16,7 @@ from proxy.config.model import (
     RedirectConfig,
     RuleConfig,
 )
+from proxy.config.problem import ConfigError
 from proxy.config.regexes import regex_fault
 
 NOTHING = FixedResponseConfig(404)
@@ -128,3 +130,38 @@ def test_what_re2_refuses(text: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert fault is not None
     assert fault.code == "invalid-regex"
     assert capfd.readouterr() == ("", "")
+
+
+VERSION_TABLE = """\
+version: 1
+listeners: [{port: 80, protocol: %s, default: {forward: {plain: 1, other: 1}}%s}]
+target_groups:
+  plain: {targets: [http://localhost:8000]}
+  other: {targets: [http://localhost:8001], protocol_version: %s}
+"""
+CERTIFICATES = ", certificates: [{certificate_file: a.pem, private_key_file: a.key}]"
+
+
+@pytest.mark.parametrize("version", ["HTTP2", "GRPC"])
+def test_groups_that_speak_http2_need_https(version: str) -> None:
+    """alb.md 3: IncompatibleProtocols."""
+    with pytest.raises(ConfigError) as caught:
+        load(VERSION_TABLE % ("HTTP", "", version), {})
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.place.path) == ("incompatible-protocols", "listeners[0].default.forward.other")
+    assert f"'HTTP' is not supported with a target group with the protocol-version '{version}'" in problem.message
+    load(VERSION_TABLE % ("HTTPS", CERTIFICATES, version), {})
+
+
+def test_the_defaults_of_a_grpc_health_check() -> None:
+    """alb.md 5.7."""
+    config = load(VERSION_TABLE % ("HTTPS", CERTIFICATES, "GRPC"), {})
+    check = config.target_groups["other"].health_check
+    assert (check.path, check.matcher, check.protocol_version) == ("/AWS.ALB/healthcheck", ((12, 12),), "GRPC")
+    assert config.target_groups["plain"].health_check.path == "/"
+
+
+def test_http2_can_be_switched_off() -> None:
+    table = VERSION_TABLE % ("HTTPS", CERTIFICATES, "HTTP1")
+    assert load(table, {}).listeners[0].http2
+    assert not load(f"{table}attributes: {{routing.http2.enabled: false}}\n", {}).listeners[0].http2

@@ -243,12 +243,15 @@ def test_plain_http_on_an_https_port_is_closed_and_counted(secure: Secure) -> No
     assert secure.served.metric("strangler_client_tls_negotiation_errors_total", listener="web") == before + 1
 
 
-def test_alpn_agrees_on_http_1(secure: Secure) -> None:
+@pytest.mark.parametrize(
+    ("offered", "chosen"), [(["http/1.1", "h2"], "h2"), (["http/1.1"], "http/1.1"), (["h3"], None)]
+)
+def test_alpn_prefers_http_2(secure: Secure, offered: list[str], chosen: str | None) -> None:
     context = secure.context()
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    context.set_alpn_protocols(offered)
 
     with secure.connect(context=context) as client:
-        assert client.selected_alpn_protocol() == "http/1.1"
+        assert client.selected_alpn_protocol() == chosen
 
 
 # Headers and logs

@@ -29,7 +29,7 @@ from dashboard_queries import (
     substitute,
     variables,
 )
-from live_gateway import LiveGateway, free_port, live_gateway, running, traffic, wait_for
+from observed_gateway import LiveGateway, free_port, live_gateway, running, traffic, wait_for
 
 pytestmark = pytest.mark.system
 

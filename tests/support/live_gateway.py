@@ -18,21 +18,36 @@ from proxy.config.model import (
     HealthCheckConfig,
     ListenerConfig,
     LoadBalancerAttributes,
+    ProtocolVersion,
     RuleConfig,
     TargetConfig,
     TargetGroupConfig,
 )
 from proxy.gateway import Gateway
 from proxy.listen.asgi import AsgiDoor
+from proxy.listen.http2 import ClientHttp2Connection
 from proxy.listen.protocol import ListenerProtocol
 from proxy.observe.metrics import Metrics
 from proxy.observe.record import RequestRecord
 from proxy.runtime import build
 from proxy.targets.target import Target
 
-Door = Literal["listener", "asgi", "asgi-h11"]
+Door = Literal["listener", "http2", "asgi", "asgi-h11"]
+"""`http2` is HTTP/2 without TLS, by prior knowledge: for tests only."""
 PATIENCE = 10.0
 DEFAULT_ATTRIBUTES = LoadBalancerAttributes()
+
+
+def _http2(config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> ClientHttp2Connection:
+    return ClientHttp2Connection(app_state["gateway"], server_state.connections)
+
+
+_PROTOCOLS: dict[Door, Any] = {
+    "listener": ListenerProtocol,
+    "http2": _http2,
+    "asgi": "httptools",
+    "asgi-h11": "h11",
+}
 
 
 class Records:
@@ -63,6 +78,8 @@ class LiveGateway:
         loop: Literal["uvloop", "asyncio"] = "uvloop",
         draw: Callable[[], float] = lambda: 0.0,
         send_buffer: int | None = None,
+        protocol_version: ProtocolVersion = "HTTP1",
+        scheme: Literal["http", "https"] = "http",
     ) -> None:
         self._socket = socket.socket()
         if send_buffer:
@@ -75,8 +92,9 @@ class LiveGateway:
         default = ForwardConfig((("targets", 1),))
         group = TargetGroupConfig(
             "targets",
-            tuple(TargetConfig("http", "127.0.0.1", port) for port in ports),
+            tuple(TargetConfig(scheme, "127.0.0.1", port) for port in ports),
             HealthCheckConfig(enabled=False),
+            protocol_version=protocol_version,
         )
         config = Config((ListenerConfig("web", self.port, default, rules),), {"targets": group}, attributes)
         metrics = Metrics()
@@ -89,7 +107,7 @@ class LiveGateway:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 self._app,
-                http=ListenerProtocol if door == "listener" else "h11" if door == "asgi-h11" else "httptools",
+                http=_PROTOCOLS[door],
                 ws="none",
                 interface="asgi3",
                 lifespan="on",
