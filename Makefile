@@ -49,7 +49,8 @@ format: install
 # in CONTAINERS_TOOL.
 system: install
 	@bash bench/install.sh $(BIN)/python
-	@command -v promtool >/dev/null || apt-get install -y -qq --no-install-recommends prometheus >/dev/null
+	@command -v promtool >/dev/null && command -v h2load >/dev/null && command -v curl >/dev/null || \
+		{ apt-get update -qq; apt-get install -y -qq --no-install-recommends prometheus nghttp2-client curl >/dev/null; }
 
 bench: install
 	@$(BIN)/python -m bench.compare $(ARGS)

@@ -44,10 +44,16 @@ class GatewayError(Exception):
 
 
 class ClientError(GatewayError):
-    """The request itself is at fault; no target was asked."""
+    """The request itself is at fault; no target was asked.
+
+    Attributes:
+        classification, classification_reason: By desync mitigation, as in the access log; empty for Compliant.
+    """
 
     status: ClassVar[int] = 400
     reason = "Client.BadRequest"
+    classification: str = ""
+    classification_reason: str = ""
 
 
 class BadRequestError(ClientError):

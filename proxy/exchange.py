@@ -491,6 +491,8 @@ class RequestExchange(RequestRecord):
             self._blame_target()
         if self._sets_cookies:
             block += self._cookies(head)
+        if self._listener.response_headers is not None:
+            block = self._listener.response_headers.set_in(block)
         client.active_at = now
         self.response_bytes += client.start(status, head.reason, block, length, body, complete)
         ended = time.perf_counter()
@@ -583,6 +585,8 @@ class RequestExchange(RequestRecord):
             self._cookies(head) if self._sets_cookies else b"",
             head.fields.get(b"upgrade", b"websocket"),
         )
+        if self._listener.response_headers is not None:
+            block = self._listener.response_headers.set_in(block)
         self._client.active_at = now
         self.response_bytes += self._client.tunnel(head.reason, block, data)
 
@@ -654,7 +658,9 @@ class RequestExchange(RequestRecord):
         if self._added_cookies:
             # A provider may give a refresh token once: the client must get it, whatever becomes of its request.
             headers += tuple([(b"Set-Cookie", cookie) for cookie in self._added_cookies])
-        block = self._gateway.answer_block(headers, len(body))
+        if status == 204:
+            body = b""
+        block = self._gateway.answer_block(headers, None if status == 204 else len(body), self._listener)
         sent = b"" if self.method == b"HEAD" else body
         reason = REASONS.get(status, "").encode()
         self.response_bytes += self._client.start(status, reason, block, len(body), sent, True)

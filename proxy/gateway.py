@@ -12,12 +12,14 @@ from email.utils import formatdate
 from typing import Final
 
 from proxy.auth.authentication import Authentication
+from proxy.config.model import LoadBalancerAttributes
 from proxy.errors import ClientError, GatewayError
 from proxy.exchange import PAGE_HEADERS, RequestExchange
 from proxy.forward.pool import TargetPool
+from proxy.http1.mitigation import Mitigated
 from proxy.http1.pages import REASONS, page
 from proxy.http1.sealed import Sealer
-from proxy.listen.client import Client, Timed
+from proxy.listen.client import Client, Exchange, Timed
 from proxy.observe.access_log import AccessLog
 from proxy.observe.connection_log import Connection, ConnectionLog
 from proxy.observe.live import LiveState, ReloadState
@@ -25,7 +27,7 @@ from proxy.observe.metrics import Metrics, RouteSeries
 from proxy.observe.record import RefusedRequest, RequestRecord
 from proxy.observe.snapshot import Snapshot
 from proxy.rules.request import RequestView
-from proxy.runtime import Runtime, carry_over, serving_rules, weights
+from proxy.runtime import Listener, Runtime, carry_over, serving_rules, weights
 from proxy.targets.group import TargetGroup
 from proxy.targets.health import ROUTABLE_STATES
 from proxy.targets.target import HealthState
@@ -36,7 +38,7 @@ SWEEP_SECONDS: Final = 1.0
 """How often connections are looked at for timeouts: the coarseness of every timeout here."""
 TARGET_IDLE_SECONDS: Final = 60.0
 """How long a connection to a target is kept without a request; targets close theirs earlier or later."""
-SERVER: Final = b"awselb/2.0"
+SERVER_LINE: Final = b"Server: awselb/2.0\r\n"
 
 
 class Gateway:
@@ -75,6 +77,23 @@ class Gateway:
         metrics.serving(serving_rules(runtime.config))
 
     # For the doors
+
+    @property
+    def attributes(self) -> LoadBalancerAttributes:
+        """The load balancer attributes in force."""
+        return self.runtime.config.attributes
+
+    def mitigated(self, exchange: Exchange, mitigated: Mitigated) -> None:
+        """Note and count what desync mitigation found in the request of this exchange."""
+        listener = exchange.listener
+        if mitigated.severity:
+            exchange.classification = mitigated.severity.label
+            exchange.classification_reason = mitigated.reason
+            self.metrics.noncompliant(listener, exchange.classification, exchange.classification_reason)
+        if mitigated.dropped_names:
+            self.metrics.invalid_header(listener, "dropped")
+        if mitigated.forwarded_names:
+            self.metrics.invalid_header(listener, "forwarded")
 
     def exchange(
         self,
@@ -120,8 +139,12 @@ class Gateway:
         record.request_bytes = len(head)
         record.status = error.status
         record.reason = error.reason
+        if error.classification:
+            record.classification = error.classification
+            record.classification_reason = error.classification_reason
+            self.metrics.noncompliant(record.listener, error.classification, error.classification_reason)
         body = page(error.status)
-        block = self.answer_block(PAGE_HEADERS, len(body))
+        block = self.answer_block(PAGE_HEADERS, len(body), listener)
         sent = b"" if record.method == b"HEAD" else body
         record.response_bytes = client.start(error.status, REASONS[error.status].encode(), block, len(body), sent, True)
         record.ended_at = time.perf_counter()
@@ -142,10 +165,18 @@ class Gateway:
 
     # For the exchange
 
-    def answer_block(self, headers: tuple[tuple[bytes, bytes], ...], length: int) -> bytes:
-        """Header lines of an answer of the gateway's own (alb.md 8, wire form)."""
+    def answer_block(
+        self, headers: tuple[tuple[bytes, bytes], ...], length: int | None, listener: Listener | None
+    ) -> bytes:
+        """Header lines of an answer of the gateway's own (alb.md 8); a 204 has no `length` (RFC 9110 8.6)."""
         lines = b"".join([b"%s: %s\r\n" % header for header in headers])
-        return b"Server: %s\r\nDate: %s\r\n%sContent-Length: %d\r\n" % (SERVER, self._now(), lines, length)
+        if length is not None:
+            lines += b"Content-Length: %d\r\n" % length
+        server = b"" if listener is not None and not listener.config.attributes.server_header else SERVER_LINE
+        block = b"%sDate: %s\r\n%s" % (server, self._now(), lines)
+        if listener is not None and listener.response_headers is not None:
+            block = listener.response_headers.set_in(block)
+        return block
 
     def page(self, status: int) -> bytes:
         """The body of an error answer."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from proxy.config.model import ActionConfig, Config, ForwardConfig, ListenerConfig, LoadBalancerAttributes
 from proxy.forward.pool import TargetPool
+from proxy.forward.response_headers import ResponseHeaders
 from proxy.observe.metrics import Metrics, RouteSeries
 from proxy.rules.table import CompiledRule, Table, compile_table
 from proxy.targets.group import TargetGroup
@@ -21,6 +22,7 @@ class Listener:
     table: Table
     attributes: LoadBalancerAttributes
     metrics: Metrics
+    response_headers: ResponseHeaders | None = None
     _series: dict[tuple[int, str], RouteSeries] = field(default_factory=dict)
 
     def series(self, rule: CompiledRule, target_group: str) -> RouteSeries:
@@ -57,7 +59,9 @@ def build(config: Config, metrics: Metrics) -> Runtime:
     """Compile a table. Its groups have no target with a name yet: `TargetKeeper.prepare` resolves them."""
     used = {name for listener in config.listeners for name in _groups_named_by(listener)}
     listeners = {
-        listener.name: Listener(listener, compile_table(listener), config.attributes, metrics)
+        listener.name: Listener(
+            listener, compile_table(listener), config.attributes, metrics, ResponseHeaders.of(listener.attributes)
+        )
         for listener in config.listeners
     }
     groups = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from proxy.config.model import LoadBalancerAttributes
+from proxy.config.model import ListenerAttributes, LoadBalancerAttributes
 from proxy.config.records import NO_DEFAULT, Effect, Field, Fields, Record
 from proxy.config.shapes import Boolean, Choice, Integer, Text, printable
 
@@ -51,6 +51,18 @@ PRESERVE_HOST = Field(
     "Whether targets get the Host header unchanged.",
     default=False,
 )
+DESYNC_MODE = Field(
+    "routing.http.desync_mitigation_mode",
+    Choice("monitor", "defensive", "strictest"),
+    "What happens to requests that others may read differently.",
+    default="defensive",
+)
+DROP_INVALID = Field(
+    "routing.http.drop_invalid_header_fields.enabled",
+    Boolean(),
+    "Whether headers with other than letters, digits and - in their name are dropped.",
+    default=False,
+)
 TLS_HEADERS = Field(
     "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
     Boolean(),
@@ -68,6 +80,8 @@ def _load_balancer(fields: Fields) -> LoadBalancerAttributes:
         xff_header_processing_mode=cast(Any, fields.get(XFF_MODE, defaults.xff_header_processing_mode)),
         xff_client_port=fields.get(XFF_CLIENT_PORT, defaults.xff_client_port),
         preserve_host_header=fields.get(PRESERVE_HOST, defaults.preserve_host_header),
+        desync_mitigation_mode=cast(Any, fields.get(DESYNC_MODE, defaults.desync_mitigation_mode)),
+        drop_invalid_header_fields=fields.get(DROP_INVALID, defaults.drop_invalid_header_fields),
         http2=fields.get(HTTP2, defaults.http2),
         tls_version_and_cipher_suite=fields.get(TLS_HEADERS, defaults.tls_version_and_cipher_suite),
     )
@@ -89,18 +103,8 @@ LOAD_BALANCER_ATTRIBUTES: Record[LoadBalancerAttributes] = Record(
         XFF_MODE,
         XFF_CLIENT_PORT,
         PRESERVE_HOST,
-        _later(
-            "routing.http.desync_mitigation_mode",
-            Choice("monitor", "defensive", "strictest"),
-            "defensive",
-            "What happens to requests that others may read differently.",
-        ),
-        _later(
-            "routing.http.drop_invalid_header_fields.enabled",
-            Boolean(),
-            False,
-            "Whether headers with other than letters, digits and - in their name are dropped.",
-        ),
+        DESYNC_MODE,
+        DROP_INVALID,
         TLS_HEADERS,
         HTTP2,
         _elsewhere("waf.fail_open.enabled", Boolean(), "What happens when WAF is out of reach."),
@@ -131,19 +135,35 @@ _RESPONSE_HEADERS = (
     "x_frame_options",
 )
 
-LISTENER_ATTRIBUTES: Record[bool] = Record(
+SERVER_HEADER = Field(
+    "routing.http.response.server.enabled",
+    Boolean(),
+    "Whether the load balancer's own answers have a Server header.",
+    default=True,
+)
+RESPONSE_HEADERS = {
+    header.replace("_", "-").title(): Field(
+        f"routing.http.response.{header}.header_value",
+        Text("a header value", longest=1024, checks=(printable,)),
+        f"The value of {header.replace('_', '-')} in every response.",
+    )
+    for header in _RESPONSE_HEADERS
+}
+
+
+def _listener(fields: Fields) -> ListenerAttributes:
+    values = ((name, fields.find(field)) for name, field in RESPONSE_HEADERS.items())
+    return ListenerAttributes(
+        response_headers=tuple((name, value) for name, value in values if value is not None),
+        server_header=fields.get(SERVER_HEADER, True),
+    )
+
+
+LISTENER_ATTRIBUTES: Record[ListenerAttributes] = Record(
     "listener attributes",
     (
-        _later("routing.http.response.server.enabled", Boolean(), True, "Whether there is a Server header."),
-        *(
-            _later(
-                f"routing.http.response.{header}.header_value",
-                _TEXT,
-                NO_DEFAULT,
-                f"The value of {header.replace('_', '-')} in responses.",
-            )
-            for header in _RESPONSE_HEADERS
-        ),
+        SERVER_HEADER,
+        *RESPONSE_HEADERS.values(),
         *(
             _later(
                 f"routing.http.request.x_amzn_mtls_clientcert{suffix}.header_name",
@@ -163,5 +183,5 @@ LISTENER_ATTRIBUTES: Record[bool] = Record(
             for part in ("version", "cipher_suite")
         ),
     ),
-    lambda fields: True,
+    _listener,
 )

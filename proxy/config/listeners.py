@@ -10,6 +10,7 @@ from proxy.config.conditions import CONDITIONS
 from proxy.config.model import (
     CertificateConfig,
     FixedResponseConfig,
+    ListenerAttributes,
     ListenerConfig,
     MutualAuthenticationConfig,
     RuleConfig,
@@ -155,6 +156,7 @@ def _listener(fields: Fields) -> ListenerConfig:
         rules=tuple(rules),
         protocol=protocol,
         default_authentication=default.authentication,
+        attributes=fields.get(ATTRIBUTES, ListenerAttributes()),
         certificates=fields.get(CERTIFICATES, ()),
         ssl_policy=fields.get(SSL_POLICY, DEFAULT_SSL_POLICY),
         mutual_authentication=mutual,

@@ -154,6 +154,17 @@ class RuleConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenerAttributes:
+    """Listener attributes that have an effect so far (alb.md 6.4).
+
+    `response_headers` are set on every response; `server_header` is whether the gateway's own have `Server`.
+    """
+
+    response_headers: tuple[tuple[str, str], ...] = ()
+    server_header: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateFacts:
     """What a certificate file says, as far as one is chosen by it (alb.md 1.1).
 
@@ -203,6 +214,7 @@ class ListenerConfig:
     rules: tuple[RuleConfig, ...] = ()
     protocol: Literal["HTTP", "HTTPS"] = "HTTP"
     default_authentication: AuthenticationConfig | None = None
+    attributes: ListenerAttributes = ListenerAttributes()
     certificates: tuple[CertificateConfig, ...] = ()
     ssl_policy: str = DEFAULT_SSL_POLICY
     mutual_authentication: MutualAuthenticationConfig = MutualAuthenticationConfig()
@@ -298,6 +310,8 @@ class LoadBalancerAttributes:
     xff_header_processing_mode: Literal["append", "preserve", "remove"] = "append"
     xff_client_port: bool = False
     preserve_host_header: bool = False
+    desync_mitigation_mode: Literal["monitor", "defensive", "strictest"] = "defensive"
+    drop_invalid_header_fields: bool = False
     tls_version_and_cipher_suite: bool = False
     http2: bool = True
 

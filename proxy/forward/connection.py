@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from proxy.errors import TargetClosedError, TargetError, TargetResponseError
+from proxy.forward.last_words import LastWords
 from proxy.http1.body import BadBodyError, Body, BodyUntilClose, body_of
 from proxy.http1.head import (
     MAX_RESPONSE_HEAD_BYTES,
@@ -72,6 +73,7 @@ class TargetConnection(asyncio.Protocol):
     __slots__ = (
         "_buffer",
         "_informational",
+        "_last_words",
         "_receiver",
         "_started",
         "_to_head",
@@ -95,6 +97,7 @@ class TargetConnection(asyncio.Protocol):
         self._to_head = False
         self._tunnel = False
         self._informational = 0
+        self._last_words: LastWords | None = None
         self.body: Body | None = None
         self.closed = False
         self.keep_alive = True
@@ -123,6 +126,8 @@ class TargetConnection(asyncio.Protocol):
     def send_more(self, data: bytes) -> None:
         """Send more of the request's body, or more bytes of a tunnel."""
         if self._transport is not None and not self.closed:
+            if self._last_words is None and not self._tunnel:
+                self._last_words = LastWords(self._transport)
             self._transport.write(data)
 
     def end_tunnel(self) -> None:
@@ -158,6 +163,7 @@ class TargetConnection(asyncio.Protocol):
             flush: Send what is still unsent first; otherwise it is dropped with the request that is given up.
         """
         self._receiver = None
+        self._forget_last_words()
         if self._transport is None or self.closed:
             return
         self.closed = True
@@ -227,6 +233,11 @@ class TargetConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         self.pool.lost(self)
+        if self._last_words is not None and exc is not None and not self._tunnel:
+            unread = self._last_words.take()
+            if unread:
+                self.data_received(unread)
+        self._forget_last_words()
         receiver = self._receiver
         self._receiver = None
         if receiver is None:
@@ -313,10 +324,17 @@ class TargetConnection(asyncio.Protocol):
     def _finish(self, *, surplus: bool) -> None:
         """The response is complete: no more of this connection is the receiver's."""
         self.body = None
+        if self._last_words is not None:
+            self._forget_last_words()
         if surplus:
             self.keep_alive = False
         self._receiver = None
         self._started = False
+
+    def _forget_last_words(self) -> None:
+        if self._last_words is not None:
+            self._last_words.close()
+            self._last_words = None
 
     def _fail(self, error: TargetError) -> None:
         receiver = self._receiver

@@ -30,6 +30,11 @@ _FROM_GATEWAY: Final = frozenset(
 )
 _AUTHORITY_END: Final = re.compile(rb"[/?#]")
 _CHANGED_TO_TARGET: Final = HOP_BY_HOP | _FROM_GATEWAY
+_DROPPED_WITH_STATUS: Final = {
+    204: HOP_BY_HOP | {b"content-length", b"transfer-encoding", b"trailer"},
+    304: HOP_BY_HOP | {b"transfer-encoding", b"trailer"},
+}
+"""A 204 has no framing headers (RFC 9110 8.6, RFC 9112 6.1), and a 304 no coding of a body that it does not have."""
 _NEVER_NAMED_BY_CONNECTION: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
 """Fields that a Connection header cannot have removed: the message would mean something else without them."""
 
@@ -228,6 +233,9 @@ def _rewritten(
         kept = _unambiguous(kept, chunked)
     if not forwarded.attributes.preserve_host_header or b"host" not in view.fields:
         kept = [(b"Host", host), *((name, value) for name, value in kept if name.lower() != b"host")]
+    if ambiguous and not upgrade:
+        # A target that takes the rest of this request for another one does not read it.
+        kept.append((b"Connection", b"close"))
     if upgrade:
         kept += [(b"Connection", b"Upgrade"), (b"Upgrade", view.header_values(b"upgrade")[0])]
     return join_fields(kept)
@@ -266,9 +274,9 @@ def response_block_to_client(head: ResponseHead, *, decoded: bool = False) -> by
 def _block_to_client(head: ResponseHead, decoded: bool) -> bytes:
     fields = head.fields
     has_both_lengths = b"transfer-encoding" in fields and b"content-length" in fields
-    if HOP_BY_HOP.isdisjoint(fields) and not decoded and not has_both_lengths:
+    drop = _DROPPED_WITH_STATUS.get(head.status, HOP_BY_HOP)
+    if drop.isdisjoint(fields) and not decoded and not has_both_lengths:
         return head.block
-    drop = HOP_BY_HOP
     if has_both_lengths:
         # RFC 9112 6.3 rule 3: the length is not true, and a client that believed it would lose its place.
         drop = drop | {b"content-length"}

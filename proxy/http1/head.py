@@ -12,7 +12,6 @@ from functools import lru_cache
 
 from proxy.errors import (
     BadRequestError,
-    HttpVersionError,
     MethodNotAllowedError,
     TransferEncodingError,
     UriTooLongError,
@@ -35,15 +34,35 @@ UNTIL_CLOSE = -2
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _FIELDS = rb"((?:" + _TOKEN + rb":[^\r\n\x00]*+\r\n)*+)\r\n"
+
+
+def _only_letters_of(word: bytes) -> bytes:
+    return rb"[-0-9]*+".join(rb"[%c%c]" % (letter, letter - 32) for letter in word)
+
+
+_FRAMING_NAME = rb"(?i:transfer-encoding|content-length)(?=:)"
+_LIKE_FRAMING_NAME = (
+    rb"(?:" + _only_letters_of(b"transferencoding") + rb"|" + _only_letters_of(b"contentlength") + rb")"
+)
+_NAME = (
+    rb"(?:[ABD-SU-Zabd-su-z][-A-Za-z0-9]*+|"
+    + _FRAMING_NAME
+    + rb"|(?!"
+    + _LIKE_FRAMING_NAME
+    + rb"[-0-9]*+:)[CTct][-A-Za-z0-9]*+)"
+)
+_COMPLIANT_FIELDS = rb"((?:" + _NAME + rb":[\t\x20-\x7e]*+\r\n)*+)\r\n"
+"""Header lines that need no judgement of desync mitigation (alb.md 6.4, 6.8): names of letters, digits and hyphens,
+none of them a lookalike of a framing header, values without control or non-ASCII bytes."""
 _TARGET = rb"(?:/|\*(?= )|[A-Za-z][A-Za-z0-9+.\-]*+://)[^\x00-\x20\x7f]*+"
-_BLOCK = re.compile(_FIELDS)
+_BLOCK = re.compile(_COMPLIANT_FIELDS)
 _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: ([^\r\n\x00]*+))?\r\n" + _FIELDS)
 _LINE = re.compile(rb"(" + _TOKEN + rb") (" + _TARGET + rb") HTTP/1\.([01])")
 _FIELD = re.compile(rb"([^:\r\n]++):[ \t]*+([^\r\n]*+)\r\n")
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\r\n\x00]+) HTTP/(\d)\.(\d)")
-_DIGITS = re.compile(rb"\d{1,18}")
+CONTENT_LENGTH = re.compile(rb"\d{1,18}")
 """A length that no recipient's 64-bit integer overflows with (alb.md 6.8, BadContentLength)."""
-_HOPELESS = re.compile(rb"\A[^!#$%&'*+\-.^_`|~0-9A-Za-z\r]|(?<!\r)\n")
+_FIRST_BYTE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z\r]")
+_BARE_LF = re.compile(rb"(?<!\r)\n")
 
 _NOT_FORWARDED = frozenset({b"TRACE", b"CONNECT"})
 
@@ -103,10 +122,19 @@ class RequestHead:
         self.headers = lines.headers
         self.fields = lines.fields
 
+    @classmethod
+    def of(cls, method: bytes, target: bytes, minor: int, block: bytes) -> RequestHead:
+        """A head with these header lines, each with its CRLF."""
+        return cls(method, target, minor, HeaderBlock(block))
+
 
 def _header_block(block: bytes) -> HeaderBlock | None:
-    """The lines of a block with its empty line, None if they are malformed."""
-    return HeaderBlock(block[:-2]) if _BLOCK.fullmatch(block) else None
+    """The lines of a block with its empty line, None if there is anything unusual in them."""
+    if _BLOCK.fullmatch(block) is None:
+        return None
+    lines = HeaderBlock(block[:-2])
+    host = lines.fields.get(b"host", b"")
+    return None if b" " in host or b"\t" in host else lines
 
 
 # Clients and their libraries send the same lines again and again: these are looked up instead of taken apart. At most
@@ -115,27 +143,26 @@ _kept_header_block = lru_cache(maxsize=KEPT_BLOCKS)(_header_block)
 
 
 def parse_request_head(head: bytes) -> RequestHead:
-    """Take apart a request head that ends with its empty line.
+    """Take apart a request head that ends with its empty line and has nothing unusual in it.
 
     Raises:
         UriTooLongError: The request line is over 16 K.
-        HttpVersionError: The version is not HTTP/1.0 or HTTP/1.1.
         MethodNotAllowedError: TRACE, which the load balancer answers itself, or CONNECT, which it does not serve.
-        BadRequestError: A line over 16 K, a byte that a head must not hold, or a request without the Host header
-            that HTTP/1.1 requires (RFC 9112 3.2).
+        BadRequestError: A line over 16 K, a request without the Host header that HTTP/1.1 requires (RFC 9112 3.2), or
+            anything else unusual: `proxy.http1.mitigation.mitigate` says whether it may pass, and in which form.
     """
     line_end = head.find(b"\r\n")
     match = _LINE.fullmatch(head, 0, line_end)
     if match is None:
-        raise _why_bad(head)
+        raise BadRequestError("an unusual request line")
     block = head[line_end + 2 :]
     lines = _kept_header_block(block) if len(block) <= MAX_KEPT_BYTES else _header_block(block)
     if lines is None:
-        raise _why_bad(head)
+        raise BadRequestError("an unusual header line")
     method, target, minor = match.groups()
     request = RequestHead(method, target, 1 if minor == b"1" else 0, lines)
     if len(head) > MAX_LINE_BYTES:
-        _check_line_lengths(head)
+        check_line_lengths(head)
     check_request(method, request.minor, lines.fields)
     return request
 
@@ -143,9 +170,17 @@ def parse_request_head(head: bytes) -> RequestHead:
 def cannot_become_request(data: bytes) -> bool:
     """Whether this beginning of a head is already known to be malformed, so that its end need not be waited for.
 
-    So it is with a first byte that no method has (TLS, binary protocols) and with a line that ends with LF alone.
+    So it is with a first byte that no method has (TLS, binary protocols), and when some lines end with CR LF and some
+    with LF alone.
     """
-    return _HOPELESS.search(data) is not None
+    if data and _FIRST_BYTE.match(data) is None:
+        return True
+    line_end = data.find(b"\n")
+    if line_end < 0:
+        return False
+    if data[line_end - 1 : line_end] == b"\r":
+        return _BARE_LF.search(data, line_end + 1) is not None
+    return b"\r" in data
 
 
 def is_request_target(target: bytes) -> bool:
@@ -161,28 +196,13 @@ def check_request(method: bytes, minor: int, fields: dict[bytes, bytes]) -> None
         raise BadRequestError("an HTTP/1.1 request without Host")
 
 
-def _check_line_lengths(head: bytes) -> None:
-    lines = head.split(b"\r\n")
+def check_line_lengths(head: bytes, line_end: bytes = b"\r\n") -> None:
+    """Refuse a request line (414) or a header line (400) over 16 K (alb.md 1.4, 8)."""
+    lines = head.split(line_end)
     if len(lines[0]) > MAX_LINE_BYTES:
         raise UriTooLongError(f"the request line has {len(lines[0])} bytes, {MAX_LINE_BYTES} are allowed")
     if any(len(line) > MAX_LINE_BYTES for line in lines):
         raise BadRequestError(f"a header line is longer than {MAX_LINE_BYTES} bytes")
-
-
-def _why_bad(head: bytes) -> BadRequestError | HttpVersionError | MethodNotAllowedError | UriTooLongError:
-    line = head.split(b"\r\n", 1)[0]
-    if len(line) > MAX_LINE_BYTES:
-        return UriTooLongError(f"the request line has {len(line)} bytes, {MAX_LINE_BYTES} are allowed")
-    match = _REQUEST_LINE.fullmatch(line)
-    if match is None:
-        return BadRequestError("the request line is malformed")
-    if match[3] != b"1" or match[4] not in (b"0", b"1"):
-        return HttpVersionError(f"version HTTP/{match[3].decode()}.{match[4].decode()} is not supported")
-    if match[1] == b"CONNECT":
-        return MethodNotAllowedError("CONNECT is not forwarded")
-    if not is_request_target(match[2]):
-        return BadRequestError("the request target is neither a path nor a URL, or holds bytes that neither may hold")
-    return BadRequestError("a header line is malformed")
 
 
 def request_body_length(head: RequestHead) -> int:
@@ -192,8 +212,7 @@ def request_body_length(head: RequestHead) -> int:
 
     Raises:
         TransferEncodingError: A coding other than chunked or identity (alb.md 6.5).
-        BadRequestError: A Content-Length that is no number or comes with different values, or a chunked
-            request of HTTP/1.0.
+        BadRequestError: A Content-Length that is no number or comes with different values.
     """
     fields = head.fields
     codings = fields.get(b"transfer-encoding")
@@ -205,8 +224,6 @@ def request_body_length(head: RequestHead) -> int:
     if codings is not None and (coding := codings.strip(b" \t").lower()) != b"identity":
         if coding != b"chunked":
             raise TransferEncodingError(f"Transfer-Encoding {coding.decode('latin-1')!r} is not supported")
-        if head.minor == 0:
-            raise BadRequestError("a chunked body in an HTTP/1.0 request")
         return CHUNKED
     if length is None:
         return 0
@@ -214,22 +231,26 @@ def request_body_length(head: RequestHead) -> int:
         values = {value for name, value in head.headers if name.lower() == b"content-length"}
         if len(values) > 1:
             raise BadRequestError("several Content-Length headers with different values")
-    if _DIGITS.fullmatch(length) is None:
+    if CONTENT_LENGTH.fullmatch(length) is None:
         raise BadRequestError("Content-Length is not a number")
     return int(length)
 
 
-def is_ambiguous(head: RequestHead) -> bool:
-    """Whether servers may disagree on where this request ends, so that no other may follow it on its connections.
+def is_plainly_framed(head: RequestHead) -> bool:
+    """Whether a well-formed head with a framing header is Compliant as it stands (alb.md 6.8).
 
-    True with both Transfer-Encoding and Content-Length, and with a repeated one of them (alb.md 6.8, Ambiguous).
+    So it is with one Content-Length or with `Transfer-Encoding: chunked`, on a request that may have a body.
     """
     fields = head.fields
-    if b"transfer-encoding" in fields:
-        return b"content-length" in fields or fields[b"transfer-encoding"].lower() != b"chunked"
-    if b"content-length" not in fields or len(fields) == len(head.headers):
+    if head.method == b"GET" or head.method == b"HEAD":
         return False
-    return sum(name.lower() == b"content-length" for name, _ in head.headers) > 1
+    if b"transfer-encoding" in fields:
+        if b"content-length" in fields or fields[b"transfer-encoding"] != b"chunked" or head.minor == 0:
+            return False
+        name = b"transfer-encoding"
+    else:
+        name = b"content-length"
+    return len(fields) == len(head.headers) or sum(line.lower() == name for line, _ in head.headers) == 1
 
 
 def _joined(headers: Headers, wanted: bytes) -> bytes | None:
@@ -317,7 +338,7 @@ def response_body_length(head: ResponseHead, *, to_head: bool) -> int:
         return UNTIL_CLOSE
     if repeated and sum(name.lower() == b"content-length" for name, _ in head.headers) > 1:
         raise MalformedResponseError("several Content-Length headers")
-    if _DIGITS.fullmatch(length) is None:
+    if CONTENT_LENGTH.fullmatch(length) is None:
         raise MalformedResponseError("Content-Length is not a number")
     return int(length)
 

@@ -11,8 +11,16 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from proxy.errors import BadRequestError, ClientError
-from proxy.http1.head import CHUNKED, check_request, is_request_target, join_fields, split_fields
+from proxy.errors import ClientError
+from proxy.http1.head import (
+    CHUNKED,
+    is_plainly_framed,
+    join_fields,
+    parse_request_head,
+    request_body_length,
+    split_fields,
+)
+from proxy.http1.mitigation import Mitigated, mitigate
 from proxy.listen.client import Exchange, Gate, Scheme
 from proxy.rules.request import RequestView
 from proxy.tls import TlsSession
@@ -111,6 +119,18 @@ class _AsgiClient:
             target = b"%s?%s" % (target, scope["query_string"])
         minor = 0 if scope["http_version"] == "1.0" else 1
         scheme: Scheme = "https" if scope["scheme"] == "https" else "http"
+        raw = b"%s %s HTTP/1.%d\r\n%s\r\n" % (method, target, minor, join_fields(headers))
+        mitigated: Mitigated | None = None
+        try:
+            mitigated = _mitigated(raw, self._gate)
+        except ClientError as error:
+            self._gate.refuse(self, self._port, error, raw, self.active_at)
+            self.finished()
+            return False
+        if mitigated is not None:
+            target = mitigated.head.target
+            headers = mitigated.head.headers
+            fields = mitigated.head.fields
         body: bytes = first.get("body", b"")
         complete = self._request_complete = not first.get("more_body", False)
         length = 0
@@ -124,16 +144,7 @@ class _AsgiClient:
         self._length = length
         block = join_fields(headers)
         view = RequestView(method, target, headers, fields, self.peer, scheme, self._port)
-        try:
-            if not is_request_target(target):
-                raise BadRequestError("the request target is neither a path nor a URL")
-            check_request(method, minor, fields)
-        except ClientError as error:
-            head = b"%s %s HTTP/%s\r\n%s\r\n" % (method, target, scope["http_version"].encode(), block)
-            self._gate.refuse(self, self._port, error, head, self.active_at)
-            self.finished()
-            return False
-        self._exchange = self._gate.exchange(
+        exchange = self._exchange = self._gate.exchange(
             self,
             self._port,
             view,
@@ -141,11 +152,13 @@ class _AsgiClient:
             length,
             protocol=_VERSIONS.get(scope["http_version"], b"HTTP/1.1"),
             upgrade=False,
-            ambiguous=_is_ambiguous(headers),
+            ambiguous=mitigated is not None and mitigated.plain_framing,
             head_bytes=len(method) + len(target) + len(block) + 13,
             received_at=self.active_at,
         )
-        self._exchange.run(self._framed(body, complete), complete)
+        if mitigated is not None:
+            self._gate.mitigated(exchange, mitigated)
+        exchange.run(self._framed(body, complete), complete)
         return True
 
     def _framed(self, body: bytes, complete: bool) -> bytes:
@@ -241,7 +254,14 @@ class _AsgiClient:
             self._exchange.timed_out(request_complete=self._request_complete)
 
 
-def _is_ambiguous(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Whether the framing headers must be made plain: the server in front has read them in its own way."""
-    framing = [header for header in headers if header[0] in (b"content-length", b"transfer-encoding")]
-    return len(framing) > 1 or any(name == b"transfer-encoding" and value != b"chunked" for name, value in framing)
+def _mitigated(raw: bytes, gate: Gate) -> Mitigated | None:
+    """What desync mitigation makes of a head, None for one that is plainly Compliant."""
+    try:
+        head = parse_request_head(raw)
+        request_body_length(head)
+    except ClientError:
+        return mitigate(raw, gate.attributes)
+    fields = head.fields
+    if (b"content-length" in fields or b"transfer-encoding" in fields) and not is_plainly_framed(head):
+        return mitigate(raw, gate.attributes)
+    return None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
+from proxy.config.model import LoadBalancerAttributes
 from proxy.errors import ClientError
+from proxy.http1.mitigation import Mitigated
 from proxy.rules.request import RequestView
 from proxy.tls import TlsSession
 
@@ -105,6 +107,9 @@ class Exchange(Protocol):
     """One request and its response, as a door sees it."""
 
     done: bool
+    listener: str
+    classification: str
+    classification_reason: str
 
     def run(self, body: bytes, complete: bool) -> None:
         """Decide and forward, with as much of the body as has come (framed as on the wire)."""
@@ -137,6 +142,10 @@ class Exchange(Protocol):
 class Gate(Protocol):
     """The gateway, as a door sees it."""
 
+    @property
+    def attributes(self) -> LoadBalancerAttributes:
+        """The load balancer attributes in force."""
+
     def exchange(
         self,
         client: Client,
@@ -163,6 +172,9 @@ class Gate(Protocol):
             head_bytes: Size of the head as received.
             received_at: `time.perf_counter()` when it was read.
         """
+
+    def mitigated(self, exchange: Exchange, mitigated: Mitigated) -> None:
+        """Note and count what desync mitigation found in the request of this exchange; before it runs."""
 
     def refuse(self, client: Client, port: int, error: ClientError, head: bytes, received_at: float) -> None:
         """Answer and record what is no request. The door closes afterwards."""

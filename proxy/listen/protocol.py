@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from proxy.errors import BadRequestError, ClientError, RequestTimeoutError, UriTooLongError
 from proxy.http1.body import BadBodyError, Body, SizedBody, body_of
+from proxy.http1.desync import lf_head_end
 from proxy.http1.head import (
     MAX_LINE_BYTES,
     MAX_REQUEST_HEAD_BYTES,
     UNTIL_CLOSE,
     RequestHead,
     cannot_become_request,
-    is_ambiguous,
+    is_plainly_framed,
     list_items,
     parse_request_head,
     request_body_length,
 )
+from proxy.http1.mitigation import Mitigated, mitigate
 from proxy.listen.client import Exchange, Gate, Scheme
 from proxy.listen.http2 import ClientHttp2Connection
 from proxy.listen.socket_names import address_of, local_host_of
@@ -226,31 +228,44 @@ class ListenerProtocol(asyncio.Protocol):
             data = data.lstrip(b"\r\n")
             end = data.find(b"\r\n\r\n") + 4
         if end == 3 or end > MAX_REQUEST_HEAD_BYTES:
-            if end > 0 and (end > 3 or len(data) > MAX_REQUEST_HEAD_BYTES):
+            lf_end = lf_head_end(data)
+            if 0 < lf_end <= MAX_REQUEST_HEAD_BYTES:
+                end = lf_end
+            elif end > 0 and (end > 3 or len(data) > MAX_REQUEST_HEAD_BYTES):
                 self._refuse(_too_long(data), data)
                 return b"", False
-            if cannot_become_request(data):
+            elif cannot_become_request(data):
                 self._refuse(BadRequestError("this is no HTTP/1.1 request"), data)
                 return b"", False
-            return data, True
+            else:
+                return data, True
         raw = data[:end] if end < len(data) else data
+        mitigated: Mitigated | None = None
         try:
             head = parse_request_head(raw)
             fields = head.fields
-            length, ambiguous = 0, False
+            length, is_plain = 0, True
             if b"content-length" in fields or b"transfer-encoding" in fields:
-                length, ambiguous = request_body_length(head), is_ambiguous(head)
-        except ClientError as error:
-            self._refuse(error, raw)
-            return b"", False
+                length, is_plain = request_body_length(head), is_plainly_framed(head)
+        except ClientError:
+            is_plain = False
+        if not is_plain:
+            end = lf_head_end(data) or end
+            raw = data[:end]
+            try:
+                mitigated = mitigate(raw, self._gate.attributes)
+            except ClientError as error:
+                self._refuse(error, raw)
+                return b"", False
+            head, length, fields = mitigated.head, mitigated.length, mitigated.head.fields
         self._requests += 1
         self._minor = head.minor
         self.takes_chunks = head.minor == 1
-        if ambiguous:
-            self._keep_alive = False
         upgrade = False
         if head.minor == 0 or b"connection" in fields:
             upgrade = self._read_connection_header(head)
+        if mitigated is not None and mitigated.closes:
+            self._keep_alive = False
         view = RequestView(head.method, head.target, head.headers, fields, self.peer, self._scheme, self._port)
         view.lines = head.lines
         exchange = self._gate.exchange(
@@ -261,11 +276,13 @@ class ListenerProtocol(asyncio.Protocol):
             length,
             protocol=_VERSIONS[head.minor],
             upgrade=upgrade,
-            ambiguous=ambiguous,
+            ambiguous=mitigated is not None and mitigated.plain_framing,
             head_bytes=end,
             received_at=self.active_at,
         )
         self._exchange = exchange
+        if mitigated is not None:
+            self._gate.mitigated(exchange, mitigated)
         if length == 0:
             exchange.run(b"", True)
             return data[end:], False
@@ -284,7 +301,7 @@ class ListenerProtocol(asyncio.Protocol):
                 return b""
         if not body.complete:
             self._body = body
-            if not rest and b"expect" in head.fields and head.minor == 1:
+            if not rest and head.minor == 1 and head.fields.get(b"expect", b"").lower() == b"100-continue":
                 # alb.md 6.4: answered at once, without looking further, and not passed on.
                 self._transport.write(_CONTINUE)
         exchange.run(rest[:size], body.complete)

@@ -284,6 +284,18 @@ LOG_DROPPED = Family(
     (),
     "Access-log lines dropped because the disk could not keep up.",
 )
+DESYNC_NONCOMPLIANT = Family(
+    "strangler_desync_noncompliant_requests_total",
+    "counter",
+    ("listener", "classification", "reason"),
+    "Requests that desync mitigation did not find Compliant, passed or not.",
+)
+INVALID_HEADERS = Family(
+    "strangler_invalid_header_requests_total",
+    "counter",
+    ("listener", "result"),
+    "Requests with a header name outside letters, digits and hyphens: forwarded with it or without it (dropped).",
+)
 BUILD_INFO = Family(
     "strangler_build_info",
     "gauge",
@@ -330,5 +342,7 @@ FAMILIES = (
     RELOADS,
     LOG_DROPPED,
     CONNECTION_LOG_DROPPED,
+    DESYNC_NONCOMPLIANT,
+    INVALID_HEADERS,
     BUILD_INFO,
 )

@@ -185,6 +185,8 @@ class Metrics:
         self._rules_tried: dict[tuple[str, str], int] = {}
         self._evaluations: dict[str, int] = {}
         self._target_connections: dict[tuple[str, str], int] = {}
+        self._noncompliant: dict[tuple[str, str, str], int] = {}
+        self._invalid_headers: dict[tuple[str, str], int] = {}
         self._tls_failures: dict[str, int] = {}
         self._authentication: dict[str, AuthSeries] = {}
 
@@ -200,6 +202,16 @@ class Metrics:
         """Count one attempt to connect to a target for a request; health checks are not counted (alb.md 10)."""
         key = (target_group, result)
         self._target_connections[key] = self._target_connections.get(key, 0) + 1
+
+    def noncompliant(self, listener: str, classification: str, reason: str) -> None:
+        """Count a request that is not Compliant (alb.md 6.8); classes and reasons are those of one table."""
+        key = (listener, classification, reason)
+        self._noncompliant[key] = self._noncompliant.get(key, 0) + 1
+
+    def invalid_header(self, listener: str, result: Literal["dropped", "forwarded"]) -> None:
+        """Count a request with a header whose name the load balancer calls invalid (alb.md 6.4)."""
+        key = (listener, result)
+        self._invalid_headers[key] = self._invalid_headers.get(key, 0) + 1
 
     def series(self, listener: str, rule: str, target_group: str) -> RouteSeries:
         """Return the counts of this route, created at the first call; a rule that is back counts on."""
@@ -301,6 +313,8 @@ class Metrics:
                 families.TARGET_CONNECTIONS_OPENED,
                 {(*labels,): count for labels, count in self._target_connections.items()},
             ),
+            (families.DESYNC_NONCOMPLIANT, {(*labels,): count for labels, count in self._noncompliant.items()}),
+            (families.INVALID_HEADERS, {(*labels,): count for labels, count in self._invalid_headers.items()}),
         ]
 
     def _logins(self) -> list[tuple[Family, dict[_Labels, float]]]:

@@ -29,6 +29,7 @@ from proxy.config.model import (
     FixedResponseConfig,
     ForwardConfig,
     HealthCheckConfig,
+    ListenerAttributes,
     ListenerConfig,
     LoadBalancerAttributes,
     QueryPair,
@@ -114,7 +115,6 @@ def test_what_does_nothing_yet_in_the_https_example() -> None:
 
     assert {"not-supported-yet"} == {problem.code for problem in problems}
     assert [problem.place.path for problem in problems] == [
-        "listeners[0].attributes.routing.http.response.server.enabled",
         "listeners[0].rules[0].migration",
         "target_groups.function.target_type",
         "target_groups.function.local",
@@ -349,13 +349,35 @@ def test_load_balancer_attributes() -> None:
             routing.http.xff_client_port.enabled: true
             routing.http.preserve_host_header.enabled: true
             routing.http2.enabled: true
-            routing.http.desync_mitigation_mode: defensive
+            routing.http.desync_mitigation_mode: strictest
+            routing.http.drop_invalid_header_fields.enabled: true
             """
         ),
         {},
     )
 
-    assert LoadBalancerAttributes(4000, 60, "remove", True, True) == config.attributes
+    assert LoadBalancerAttributes(4000, 60, "remove", True, True, "strictest", True) == config.attributes
+
+
+def test_listener_attributes() -> None:
+    """alb.md 6.4: headers in the load balancer's own order."""
+    config = load(
+        """
+version: 1
+listeners:
+  - port: 8080
+    default: {fixed-response: {status_code: 204}}
+    attributes:
+      routing.http.response.server.enabled: false
+      routing.http.response.x_frame_options.header_value: DENY
+      routing.http.response.strict_transport_security.header_value: max-age=1; preload
+""",
+        {},
+    )
+
+    assert config.listeners[0].attributes == ListenerAttributes(
+        (("Strict-Transport-Security", "max-age=1; preload"), ("X-Frame-Options", "DENY")), False
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from proxy.forward.headers import (
     target_in_origin_form,
     trace_id_to_target,
 )
-from proxy.http1.head import parse_request_head, parse_response_head
+from proxy.http1.head import RequestHead, parse_request_head, parse_response_head
 from proxy.rules.request import RequestView
 
 DEFAULT = LoadBalancerAttributes()
@@ -250,7 +250,7 @@ def test_everything_else_is_passed_on_as_it_came():
     block = (
         b"hOST: x\r\nA:  b \r\nX_y.z:\r\na: \xff\x01\r\nCookie: a; b\r\nCookie: c\r\nTrailer: Q\r\nAuthorization: q\r\n"
     )
-    request = parse_request_head(b"GET / HTTP/1.1\r\n" + block + b"\r\n")
+    request = RequestHead.of(b"GET", b"/", 1, block)
     view = RequestView(request.method, request.target, request.headers, request.fields)
     sent, _ = request_head_to_target(view, block, ForwardedLines("p", 1, "http", 80, DEFAULT))
     assert sent.startswith(b"GET / HTTP/1.1\r\n" + block + b"X-Forwarded-For: p\r\n")
@@ -287,7 +287,7 @@ def test_ambiguous_framing_is_made_plain(lines, chunked, expected):
                 ]
             ),
             st.sampled_from([b"", b"a", b"close, A", b"Root=1-a-b", b"x.y:80", b"host"]),
-        ).filter(lambda header: header != (b"Host", b"")),
+        ).filter(lambda header: header not in ((b"Host", b""), (b"Host", b"close, A"))),
         max_size=8,
     ),
     st.sampled_from([DEFAULT, PRESERVE_HOST]),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from proxy.config.model import LoadBalancerAttributes
 from proxy.errors import (
     BadRequestError,
     ClientError,
@@ -22,12 +23,14 @@ from proxy.http1.head import (
     CHUNKED,
     MAX_LINE_BYTES,
     cannot_become_request,
-    is_ambiguous,
+    is_plainly_framed,
     is_request_target,
     parse_request_head,
     request_body_length,
 )
+from proxy.http1.mitigation import mitigate
 
+DEFENSIVE = LoadBalancerAttributes()
 LINE = b"GET / HTTP/1.1\r\nHost: x\r\n"
 TOKEN = st.text("!#$%&'*+-.^_`|~0123456789ABCXYZabcxyz", min_size=1, max_size=12).map(str.encode)
 VALUE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF, blacklist_characters="\x7f"), max_size=20).map(
@@ -52,11 +55,10 @@ def _long_line(size, prefix, suffix):
         (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", b"OPTIONS", b"*", 1, [(b"Host", b"x")]),
         (LINE + b"A: \t b c \t \r\n\r\n", b"GET", b"/", 1, [(b"Host", b"x"), (b"A", b"b c")]),
         (LINE + b"A:\r\nA: b:c\r\na: d\r\n\r\n", b"GET", b"/", 1, [(b"Host", b"x"), (b"A", b""), (b"A", b"b:c"), (b"a", b"d")]),
-        (LINE + b"A: \x01\xff\r\n\r\n", b"GET", b"/", 1, [(b"Host", b"x"), (b"A", b"\x01\xff")]),
         (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", b"GET", b"/", 1, [(b"Host", b"")]),
     ],
     ids=["plain", "1.0 without Host", "every token byte", "absolute form", "asterisk", "white space around a value",
-         "empty and repeated", "control and high bytes in a value", "empty Host"],
+         "empty and repeated", "empty Host"],
 )  # fmt: skip
 def test_good_heads(head, method, target, minor, headers):
     request = parse_request_head(head)
@@ -71,7 +73,6 @@ def test_good_heads(head, method, target, minor, headers):
         (b"\r\n\r\n", BadRequestError),
         (b"GET\r\n\r\n", BadRequestError),
         (b"GET /\r\n\r\n", BadRequestError),
-        (b"GET / HTTP/1.1 \r\nHost: x\r\n\r\n", BadRequestError),
         (b" GET / HTTP/1.1\r\nHost: x\r\n\r\n", BadRequestError),
         (b"G(T / HTTP/1.1\r\nHost: x\r\n\r\n", BadRequestError),
         (b"G\xc3\xa9T / HTTP/1.1\r\nHost: x\r\n\r\n", BadRequestError),
@@ -79,26 +80,16 @@ def test_good_heads(head, method, target, minor, headers):
         (b"GET / HTTP/1\r\nHost: x\r\n\r\n", BadRequestError),
         (b"GET / HTTP/11\r\nHost: x\r\n\r\n", BadRequestError),
         (b"GET / XTTP/1.1\r\nHost: x\r\n\r\n", BadRequestError),
-        (b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", BadRequestError),
         (b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n", BadRequestError),
-        (b"GET /\x7f HTTP/1.1\r\nHost: x\r\n\r\n", BadRequestError),
-        (b"GET /\ta HTTP/1.1\r\nHost: x\r\n\r\n", BadRequestError),
         (b"GET a HTTP/1.1\r\nHost: x\r\n\r\n", BadRequestError),
         (b"GET a?b=http://c/d HTTP/1.1\r\nHost: x\r\n\r\n", BadRequestError),
         (b"GET *a HTTP/1.1\r\nHost: x\r\n\r\n", BadRequestError),
         (b"GET ://x/ HTTP/1.1\r\nHost: x\r\n\r\n", BadRequestError),
         (b"GET  HTTP/1.1\r\nHost: x\r\n\r\n", BadRequestError),
         (b"GET / HTTP/1.1\r\n\r\n", BadRequestError),
-        (LINE + b"no colon\r\n\r\n", BadRequestError),
-        (LINE + b": empty\r\n\r\n", BadRequestError),
-        (LINE + b"A : b\r\n\r\n", BadRequestError),
-        (LINE + b"A\t: b\r\n\r\n", BadRequestError),
-        (LINE + b" A: folded\r\n\r\n", BadRequestError),
-        (LINE + b"A: b\r\n\tfolded\r\n\r\n", BadRequestError),
         (LINE + b"A: \x00\r\n\r\n", BadRequestError),
         (LINE + b"A: b\rC: d\r\n\r\n", BadRequestError),
         (LINE + b"A: b\nC: d\r\n\r\n", BadRequestError),
-        (LINE + b"\xc3\xa9: d\r\n\r\n", BadRequestError),
         (LINE + _long_line(MAX_LINE_BYTES + 1, b"A: ", b"") + b"\r\n\r\n", BadRequestError),
         (_long_line(MAX_LINE_BYTES + 1, b"GET /", b" HTTP/1.1") + b"\r\nHost: x\r\n\r\n", UriTooLongError),
         (_long_line(MAX_LINE_BYTES + 1, b"GET /\x00", b" HTTP/1.1") + b"\r\nHost: x\r\n\r\n", UriTooLongError),
@@ -107,14 +98,14 @@ def test_good_heads(head, method, target, minor, headers):
         (b"CONNECT h:443 HTTP/1.1\r\nHost: x\r\n\r\n", MethodNotAllowedError),
         (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", HttpVersionError),
         (b"PRI * HTTP/2.0\r\n\r\n", HttpVersionError),
-        (b"GET / HTTP/1.2\r\nHost: x\r\n\r\n", HttpVersionError),
-        (b"GET / HTTP/0.9\r\n\r\n", HttpVersionError),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else repr(value[:40]),
 )
 def test_bad_heads(head, error):
-    with pytest.raises(error) as raised:
+    with pytest.raises(ClientError):
         parse_request_head(head)
+    with pytest.raises(error) as raised:
+        mitigate(head, DEFENSIVE)
     assert type(raised.value) is error
 
 
@@ -135,7 +126,7 @@ def test_a_line_of_16_k_is_taken(head):
 
 
 @pytest.mark.parametrize(
-    ("lines", "length", "ambiguous"),
+    ("lines", "length", "needs_judgement"),
     [
         (b"", 0, False),
         (b"Content-Length: 0\r\n", 0, False),
@@ -144,7 +135,7 @@ def test_a_line_of_16_k_is_taken(head):
         (b"Content-Length: 999999999999999999\r\n", 999_999_999_999_999_999, False),
         (b"Content-Length: 5\r\nContent-Length: 5\r\n", 5, True),
         (b"Transfer-Encoding: chunked\r\n", CHUNKED, False),
-        (b"Transfer-Encoding: \t CHUNKED \r\n", CHUNKED, False),
+        (b"Transfer-Encoding: \t CHUNKED \r\n", CHUNKED, True),
         (b"Transfer-Encoding: identity\r\n", 0, True),
         (b"Transfer-Encoding: identity\r\nContent-Length: 3\r\n", 3, True),
         (b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", CHUNKED, True),
@@ -152,10 +143,11 @@ def test_a_line_of_16_k_is_taken(head):
     ],
     ids=lambda value: repr(value)[:70],
 )
-def test_body_length(lines, length, ambiguous):
+def test_body_length(lines, length, needs_judgement):
     head = parse_request_head(b"POST / HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
     assert request_body_length(head) == length
-    assert is_ambiguous(head) is ambiguous
+    if lines:
+        assert is_plainly_framed(head) is not needs_judgement
 
 
 @pytest.mark.parametrize(
@@ -174,8 +166,8 @@ def test_body_length(lines, length, ambiguous):
         (b"Transfer-Encoding:\r\n", TransferEncodingError),
         (b"Transfer-Encoding: gzip\r\n", TransferEncodingError),
         (b"Transfer-Encoding: gzip, chunked\r\n", TransferEncodingError),
-        (b"Transfer-Encoding: chunked, chunked\r\n", TransferEncodingError),
-        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", TransferEncodingError),
+        (b"Transfer-Encoding: chunked, chunked\r\n", BadRequestError),
+        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", BadRequestError),
         (b"Transfer-Encoding: chunked;q=1\r\n", TransferEncodingError),
         (b"Transfer-Encoding: \x0bchunked\r\n", TransferEncodingError),
         (b"Transfer-Encoding: chunked\x0c\r\n", TransferEncodingError),
@@ -184,18 +176,30 @@ def test_body_length(lines, length, ambiguous):
     ids=lambda value: value.__name__ if isinstance(value, type) else repr(value)[:70],
 )
 def test_bad_framing(lines, error):
-    head = parse_request_head(b"POST / HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
-    with pytest.raises(error):
-        request_body_length(head)
+    with pytest.raises(error) as raised:
+        mitigate(b"POST / HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n", DEFENSIVE)
+    assert type(raised.value) is error
 
 
-def test_chunked_in_http_1_0_is_refused():
-    head = parse_request_head(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n")
-    with pytest.raises(BadRequestError):
-        request_body_length(head)
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("line", [b"Content-Length: 0", b"Content-Length: 1", b"Transfer-Encoding: chunked"])
+def test_a_request_without_a_body_by_nature_needs_judgement(method, line):
+    assert not is_plainly_framed(parse_request_head(method + b" / HTTP/1.1\r\nHost: x\r\n" + line + b"\r\n\r\n"))
+
+
+def test_a_coding_in_http_1_0_needs_judgement():
+    assert not is_plainly_framed(parse_request_head(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"))
 
 
 # Properties
+
+
+def _read(head):
+    """As the doors do."""
+    try:
+        return parse_request_head(head)
+    except ClientError:
+        return mitigate(head, DEFENSIVE).head
 
 
 @given(TOKEN, PATH, st.lists(st.tuples(TOKEN, VALUE), max_size=8))
@@ -211,10 +215,10 @@ def test_a_well_formed_request_reads_as_by_h11(method, target, headers):
         event = None
     if method in (b"TRACE", b"CONNECT"):
         with pytest.raises(MethodNotAllowedError):
-            parse_request_head(head)
+            _read(head)
         return
     assert event is not None, head
-    request = parse_request_head(head)
+    request = _read(head)
     assert (request.method, request.target) == (event.method, event.target)
     assert [(name.lower(), value) for name, value in request.headers] == list(event.headers)
 
@@ -247,7 +251,7 @@ def test_no_beginning_of_a_good_head_is_given_up(method, target, headers, data):
 
 
 @pytest.mark.parametrize(
-    "data", [b"\x16\x03\x01\x02", b"GET / HTTP/1.1\nHost: x", b"\n", b"{", b"\x00", b"GET / HTTP/1.1\r\nA: b\n"]
+    "data", [b"\x16\x03\x01\x02", b"GET / HTTP/1.1\nHost: x\r", b"\n", b"{", b"\x00", b"GET / HTTP/1.1\r\nA: b\n"]
 )
 def test_a_hopeless_beginning_is_given_up_at_once(data):
     assert cannot_become_request(data)

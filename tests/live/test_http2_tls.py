@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import socket
 import ssl
@@ -132,7 +131,7 @@ def test_httpx(world):
     assert (response.status_code, response.http_version, response.text) == (200, "HTTP/2", "ok")
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.system
 @pytest.mark.parametrize(("path", "body"), [("/a", "ok"), ("/h2/a", "ok")])
 def test_curl(world, path, body):
     command = ["curl", "-sS", "--http2", "--cacert", str(world.authority), "-w", "\n%{json}"]
@@ -180,7 +179,6 @@ def test_sigterm_lets_streams_finish(tmp_path):
 
 
 @pytest.mark.system
-@pytest.mark.skipif(shutil.which("h2load") is None, reason="h2load is not installed")
 def test_h2load(world):
     command = ["h2load", "-n", "2000", "-c", "4", "-m", "50", f"https://127.0.0.1:{world.served.port}/"]
     output = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout

@@ -410,3 +410,37 @@ def _digest_of_blocks(total):
     for _ in range(total // len(BLOCK)):
         digest.update(BLOCK)
     return digest.digest()
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_a_response_before_a_reset_is_not_lost_to_the_next_write(gateway, target, loop):
+    """The event loop is held while the target answers and resets, so that the write comes before the read."""
+    may_answer, has_reset = threading.Event(), threading.Event()
+
+    def script(wire):
+        wire.head()
+        may_answer.wait(5)
+        wire.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno")
+        wire.reset()
+        has_reset.set()
+
+    one = target(script)
+    live = gateway(one.port, loop=loop)
+    with connect(live.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", b"a" * 10)
+        wait_until(lambda: live.open_target_connections == 1, "not connected")
+        client.send(b"b" * 10)
+        pool = live.targets[0].pool
+
+        def write_after_the_reset():
+            (connection,) = pool._connections
+            connection.send_more(b"c")
+            may_answer.set()
+            assert has_reset.wait(5)
+            for _ in range(3):
+                connection.send_more(b"d")
+
+        live.call(write_after_the_reset)
+        response = client.response()
+    assert (response.status, response.body) == (413, b"no")
+    assert live.record().target_status == 413

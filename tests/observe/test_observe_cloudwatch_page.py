@@ -124,6 +124,9 @@ EXPECTED = {
     "HTTP_Fixed_Response_Count": 19 + 23,
     "HTTP_Redirect_Count": 17,
     "HTTP_Redirect_Url_Limit_Exceeded_Count": 29,
+    "DesyncMitigationMode_NonCompliant_Request_Count": 2 + 3,
+    "DroppedInvalidHeaderRequestCount": 4,
+    "ForwardedInvalidHeaderRequestCount": 6,
     "TargetResponseTime": 0.02,
     "TargetResponseTime (TargetGroup)": 0.02,
     "TargetConnectionErrorCount (TargetGroup)": 2 + 1,
@@ -193,6 +196,13 @@ def _series_of_a_minute() -> list[dict[str, str]]:
     for result, count in (("success", 3), ("refused", 2), ("timeout", 1), ("tls", 4)):
         for _ in range(count):
             metrics.target_connection("users", result)  # type: ignore[arg-type]
+    for reason, count in (("SpaceInUri", 2), ("NonCompliantVersion", 3)):
+        for _ in range(count):
+            metrics.noncompliant("web", "Acceptable", reason)
+    for _ in range(4):
+        metrics.invalid_header("web", "dropped")
+    for _ in range(6):
+        metrics.invalid_header("web", "forwarded")
     for _ in range(6):
         metrics.tls_negotiation_failed("web")
     logins = metrics.authentication("authenticate-oidc")

@@ -53,6 +53,8 @@ CONTRACT = {
     "strangler_auth_claims_size_exceeded_total": ("counter", {"action"}),
     "strangler_auth_duration_seconds": ("histogram", {"action"}),
     "strangler_jwt_validation_failures_total": ("counter", {"reason"}),
+    "strangler_desync_noncompliant_requests_total": ("counter", {"listener", "classification", "reason"}),
+    "strangler_invalid_header_requests_total": ("counter", {"listener", "result"}),
     "strangler_build_info": ("gauge", {"version", "python"}),
 }
 
@@ -70,6 +72,8 @@ def snapshot() -> Snapshot:
     metrics = Metrics()
     metrics.serving([("web", "users"), ("web", "default")])
     metrics.target_connection("users", "success")
+    metrics.noncompliant("web", "Acceptable", "SpaceInUri")
+    metrics.invalid_header("web", "dropped")
     metrics.tls_negotiation_failed("web")
     logins = metrics.authentication("authenticate-oidc")
     logins.succeeded = logins.refreshed = 1

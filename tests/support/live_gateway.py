@@ -16,6 +16,7 @@ from proxy.config.model import (
     Config,
     ForwardConfig,
     HealthCheckConfig,
+    ListenerAttributes,
     ListenerConfig,
     LoadBalancerAttributes,
     ProtocolVersion,
@@ -27,6 +28,7 @@ from proxy.gateway import Gateway
 from proxy.listen.asgi import AsgiDoor
 from proxy.listen.http2 import ClientHttp2Connection
 from proxy.listen.protocol import ListenerProtocol
+from proxy.observe.live import ReloadState
 from proxy.observe.metrics import Metrics
 from proxy.observe.record import RequestRecord
 from proxy.runtime import build
@@ -74,6 +76,7 @@ class LiveGateway:
         *ports: int,
         rules: tuple[RuleConfig, ...] = (),
         attributes: LoadBalancerAttributes = DEFAULT_ATTRIBUTES,
+        listener_attributes: ListenerAttributes = ListenerAttributes(),  # noqa: B008 - frozen
         door: Door = "listener",
         loop: Literal["uvloop", "asyncio"] = "uvloop",
         draw: Callable[[], float] = lambda: 0.0,
@@ -96,7 +99,11 @@ class LiveGateway:
             HealthCheckConfig(enabled=False),
             protocol_version=protocol_version,
         )
-        config = Config((ListenerConfig("web", self.port, default, rules),), {"targets": group}, attributes)
+        config = Config(
+            (ListenerConfig("web", self.port, default, rules, attributes=listener_attributes),),
+            {"targets": group},
+            attributes,
+        )
         metrics = Metrics()
         self.gateway = Gateway(
             build(config, metrics),
@@ -152,6 +159,10 @@ class LiveGateway:
         wait_until(lambda: len(self.records.all) >= count and not self.in_flight, self._state)
         assert len(self.records.all) == count, self._state()
         return self.records.all[-1]
+
+    def metric(self, family: str) -> list[Any]:
+        """The samples of a counter or gauge."""
+        return self.gateway.metrics_snapshot(ReloadState(True, 0.0, {}))["values"].get(family, [])
 
     @property
     def in_flight(self) -> int:
