@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from proxy import stickiness
+from proxy.auth.authentication import has_logins
 from proxy.config.certificates import TableFiles
 from proxy.config.cookie_key import KEY, KEY_FILE, cookie_key
 from proxy.config.load import MAX_BYTES, load_with_warnings
@@ -233,10 +234,16 @@ class Control:
         await self.followers.abandon()
 
     def _note_cookie_key(self, config: Config) -> None:
-        """Say once that cookies of stickiness will not outlive this run, when there are any."""
-        if self._notes_cookie_key and stickiness.is_used(config):
+        """Say once that cookies will not outlive this run, when there are any."""
+        lost = [word for word, used in (("stickiness", stickiness.is_used), ("logins", has_logins)) if used(config)]
+        if self._notes_cookie_key and lost:
             self._notes_cookie_key = False
-            logger.info("clients lose their stickiness with the next start: set %s or %s to keep it", KEY, KEY_FILE)
+            what = " and ".join(lost)
+            logger.info("clients lose their %s with the next start: set %s or %s to keep it", what, KEY, KEY_FILE)
+
+    def oidc_public_key(self, kid: str) -> bytes | None:
+        """The key of this id with which targets check `x-amzn-oidc-data`, PEM (alb.md 3.4)."""
+        return self.gateway.authentication.public_key(kid)
 
     async def _accepted(self, config: Config, warnings: Sequence[Problem], *, changed: bool) -> ReloadResult:
         """Note a good table; its rules are analysed now that it is in force, and beside the requests."""

@@ -11,6 +11,13 @@
     |   +-- ProtocolVersionError   464  the target group does not speak the client's protocol version
     |   +-- TransferEncodingError  501  a transfer coding other than chunked or identity
     |   +-- HttpVersionError       505  a version that is not HTTP/1.x
+    +-- AuthenticationError    401  who asks could not be made sure of; the reason is that of alb.md 9.3
+    |   +-- LoginFailedError       401  by the user's or the browser's fault, or an answer of the provider that is none
+    |   +-- LoginError             500  the identity provider is out of reach, or too slow
+    |   +-- ClaimsTooLargeError    500  access token and claims are over 11 K
+    |   +-- LoginRefusedError      561  the identity provider answered with an error
+    |   +-- TokenRejectedError     401  jwt-validation: no token, or one that is not good
+    |   +-- KeysUnavailableError   562  jwt-validation: the keys cannot be had
     +-- TransformError         500  a transform of the rule gives what no request can have
     +-- RedirectTooLongError   507  a Location over 8 K
     +-- NoTargetError          503  the target group has no target to ask
@@ -33,7 +40,7 @@ class GatewayError(Exception):
     """Why the gateway answers a request itself. `status` is what the client sees, `reason` a bounded label."""
 
     status: ClassVar[int] = 500
-    reason: ClassVar[str] = "Gateway.InternalError"
+    reason: str = "Gateway.InternalError"
 
 
 class ClientError(GatewayError):
@@ -44,7 +51,7 @@ class ClientError(GatewayError):
     """
 
     status: ClassVar[int] = 400
-    reason: ClassVar[str] = "Client.BadRequest"
+    reason = "Client.BadRequest"
     classification: str = ""
     classification_reason: str = ""
 
@@ -107,6 +114,52 @@ class HttpVersionError(ClientError):
 
     status = 505
     reason = "Client.HttpVersion"
+
+
+class AuthenticationError(GatewayError):
+    """The rule asks who is there, and the answer is not good enough.
+
+    Args:
+        reason: The word for the log's error_reason (alb.md 9.3).
+    """
+
+    status: ClassVar[int] = 401
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class LoginFailedError(AuthenticationError):
+    """The login cannot be completed, or the rule denies those without one (alb.md 3.4, 8)."""
+
+
+class LoginError(AuthenticationError):
+    """The token or user info endpoint is unreachable or slower than 5 s (alb.md 8)."""
+
+    status = 500
+
+
+class ClaimsTooLargeError(AuthenticationError):
+    """Access token and user claims are over 11 K together (alb.md 3.4, 14.9)."""
+
+    status = 500
+
+
+class LoginRefusedError(AuthenticationError):
+    """The identity provider answered with an error code (alb.md 8)."""
+
+    status = 561
+
+
+class TokenRejectedError(AuthenticationError):
+    """`jwt-validation`: the token is not there or not good (alb.md 3.5, 8)."""
+
+
+class KeysUnavailableError(AuthenticationError):
+    """`jwt-validation`: the JWKS request failed (alb.md 3.5, 8)."""
+
+    status = 562
 
 
 class TransformError(GatewayError):

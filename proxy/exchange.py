@@ -2,6 +2,7 @@
 
     1  the door has the head                              exchange made
     2  run: the rules decide                              evaluate, decide
+       the rule wants to know who asks                    _authenticate, first
     3  Reply: answered here                               _reply
        Route: the group picks a target                    _send
     4  an idle connection is at hand: sent at once        _dispatch
@@ -10,8 +11,8 @@
     6  the response streams to the client                 response_started, response_continued
     7  exactly one record, however it ended               _finish
 
-Steps 2 to 7 run in the callbacks of the two connections; only opening a connection awaits. A slow side pauses the
-other. This is the one place where an error becomes a response (`_fail`).
+Steps 2 to 7 run in the callbacks of the two connections; awaited are only the opening of a connection and the answers
+of identity providers. A slow side pauses the other. This is the one place where an error becomes a response (`_fail`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from proxy.auth.outcome import UNTOUCHED, Later, Outcome, Passed
 from proxy.config.model import LoadBalancerAttributes
 from proxy.errors import (
     BadRequestError,
@@ -49,7 +51,7 @@ from proxy.observe.metrics import ConnectResult, RouteSeries
 from proxy.observe.record import RequestRecord
 from proxy.rules.actions import Decision, Forward, Reply
 from proxy.rules.request import RequestView
-from proxy.rules.table import CompiledRule
+from proxy.rules.table import Authenticate, CompiledRule
 from proxy.rules.transforms import rewritten_host, rewritten_target, transformed
 from proxy.runtime import Listener, Runtime
 from proxy.stickiness import StickyRequest
@@ -75,6 +77,7 @@ class RequestExchange(RequestRecord):
     """One request and its response; the record of it as well."""
 
     __slots__ = (
+        "_added_cookies",
         "_ambiguous",
         "_attempts",
         "_block",
@@ -95,6 +98,7 @@ class RequestExchange(RequestRecord):
         "_request_complete",
         "_runtime",
         "_series",
+        "_sets_cookies",
         "_started",
         "_sticky",
         "_target",
@@ -144,6 +148,7 @@ class RequestExchange(RequestRecord):
         self.trace_id = b""
         self.tunnel = False
         self.action = ""
+        self.authenticated = False
         self.redirect_url = b""
         self.classification = ""
         self.classification_reason = ""
@@ -165,6 +170,8 @@ class RequestExchange(RequestRecord):
         self._group: TargetGroup | None = None
         self._target: Target | None = None
         self._sticky: StickyRequest | None = None
+        self._sets_cookies = False
+        self._added_cookies: tuple[bytes, ...] = ()
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._outgoing: list[bytes] = []
@@ -194,59 +201,113 @@ class RequestExchange(RequestRecord):
         """Decide and carry out; `body` is what came with the head, framed as on the wire."""
         self._request_complete = complete
         self.request_bytes += len(body)
-        listener = self._listener
         view = self.view
         try:
-            rule = listener.table.evaluate(view)
+            rule = self._listener.table.evaluate(view)
             self.rule = rule.name
             self.priority = rule.priority
-            attributes = listener.attributes
-            if rule.transforms:
-                self._series = listener.series(rule, "")
-                view, attributes = self._transform(rule)
-            route = rule.route
-            if route is None:
-                self.action = rule.action.name
-                self._series = listener.series(rule, "")
-                action = rule.action
-                decision: Decision
-                if isinstance(action, Forward) and action.stickiness is not None:
-                    decision = self._sticky_request().route(action, self._gateway.draw)
-                else:
-                    decision = action.decide(view, self._gateway.draw)
-                if isinstance(decision, Reply):
-                    self.redirect_url = decision.location
-                    self._answer(decision.status, decision.headers, decision.body)
-                    return
-                route = decision
-            name = route.target_group
-            self.target_group = name
-            self._series = listener.series(rule, name)
-            group = self._group = self._runtime.groups[name]
-            if self.protocol != group.expects:
-                self._check_protocol(group)
-            client = self._client
-            forwarded = client.memo
-            if type(forwarded) is not ForwardedLines or forwarded.attributes is not attributes:
-                forwarded = client.memo = ForwardedLines(
-                    client.peer, client.client_port, view.scheme, view.port, attributes, client.tls
-                )
-            head, self.trace_id = request_head_to_target(
-                view,
-                self._block,
-                forwarded,
-                upgrade=self._upgrade,
-                chunked=self._length == CHUNKED,
-                ambiguous=self._ambiguous,
-                fallback_host=client.local_host,
-            )
-            target = group.pick() if group.stickiness is None else self._sticky_request().pick(group)
-            self._send(target, head + body if body else head)
+            if rule.authenticate is not None:
+                self._authenticate(rule, rule.authenticate, body)
+            else:
+                self._carry_out(rule, view, body)
         except GatewayError as error:
             self._fail(error)
         now = time.perf_counter()
         if not self.ended_at:
             self.overhead += now - self.received_at
+
+    def _authenticate(self, rule: CompiledRule, authenticate: Authenticate, body: bytes) -> None:
+        """Make sure of who asks; a question to an identity provider is a task, while which the client is not read."""
+        self._series = self._listener.series(rule, "")
+        self.authenticated = authenticate.config is not None
+        outcome = self._gateway.authentication.begin(authenticate, self.view)
+        if isinstance(outcome, Passed | Reply):
+            self._authenticated(rule, outcome, body)
+            return
+        self._outgoing = [body]
+        if not self._request_complete:
+            self._client.pause()
+        self._task = asyncio.get_running_loop().create_task(self._authenticate_later(rule, outcome))
+
+    async def _authenticate_later(self, rule: CompiledRule, later: Later) -> None:
+        try:
+            outcome = await later()
+        except GatewayError as error:
+            self._task = None
+            self._fail(error)
+            return
+        began = time.perf_counter()
+        self._task = None
+        body = b"".join(self._outgoing)
+        self._outgoing = []
+        self._client.resume()
+        try:
+            self._authenticated(rule, outcome, body)
+        except GatewayError as error:
+            self._fail(error)
+        if not self.ended_at:
+            self.overhead += time.perf_counter() - began
+
+    def _authenticated(self, rule: CompiledRule, outcome: Outcome, body: bytes) -> None:
+        """Answer, or go on with what the target is to know."""
+        if isinstance(outcome, Reply):
+            self.authenticated = True
+            self.redirect_url = outcome.location
+            self._answer(outcome.status, outcome.headers, outcome.body)
+            return
+        view = self.view
+        if outcome is not UNTOUCHED:
+            self._added_cookies = outcome.set_cookies
+            self._sets_cookies = bool(outcome.set_cookies)
+            view = outcome.apply(view)
+            self._block = join_fields(view.headers)
+        self._carry_out(rule, view, body)
+
+    def _carry_out(self, rule: CompiledRule, view: RequestView, body: bytes) -> None:
+        """Transforms and routing action of the rule that took the request."""
+        listener = self._listener
+        attributes = listener.attributes
+        if rule.transforms:
+            self._series = listener.series(rule, "")
+            view, attributes = self._transform(rule, view)
+        route = rule.route
+        if route is None:
+            self.action = rule.action.name
+            self._series = listener.series(rule, "")
+            action = rule.action
+            decision: Decision
+            if isinstance(action, Forward) and action.stickiness is not None:
+                decision = self._sticky_request().route(action, self._gateway.draw)
+            else:
+                decision = action.decide(view, self._gateway.draw)
+            if isinstance(decision, Reply):
+                self.redirect_url = decision.location
+                self._answer(decision.status, decision.headers, decision.body)
+                return
+            route = decision
+        name = route.target_group
+        self.target_group = name
+        self._series = listener.series(rule, name)
+        group = self._group = self._runtime.groups[name]
+        if self.protocol != group.expects:
+            self._check_protocol(group)
+        client = self._client
+        forwarded = client.memo
+        if type(forwarded) is not ForwardedLines or forwarded.attributes is not attributes:
+            forwarded = client.memo = ForwardedLines(
+                client.peer, client.client_port, view.scheme, view.port, attributes, client.tls
+            )
+        head, self.trace_id = request_head_to_target(
+            view,
+            self._block,
+            forwarded,
+            upgrade=self._upgrade,
+            chunked=self._length == CHUNKED,
+            ambiguous=self._ambiguous,
+            fallback_host=client.local_host,
+        )
+        target = group.pick() if group.stickiness is None else self._sticky_request().pick(group)
+        self._send(target, head + body if body else head)
 
     def _check_protocol(self, group: TargetGroup) -> None:
         """The table of alb.md 5.1; raise ProtocolVersionError where it says 464."""
@@ -256,15 +317,15 @@ class RequestExchange(RequestRecord):
 
     def _sticky_request(self) -> StickyRequest:
         if self._sticky is None:
+            self._sets_cookies = True
             self._sticky = StickyRequest(self.view, self._gateway.sealer, time.time())
         return self._sticky
 
-    def _transform(self, rule: CompiledRule) -> tuple[RequestView, LoadBalancerAttributes]:
+    def _transform(self, rule: CompiledRule, before: RequestView) -> tuple[RequestView, LoadBalancerAttributes]:
         """The request as the rule's transforms leave it, and the attributes under which it goes to a target.
 
         `view` stays what the rules saw. A rewritten Host goes as it stands, as a preserved one does (alb.md 6.3).
         """
-        before = self.view
         view = transformed(before, rule.transforms)
         attributes = self._listener.attributes
         target = rewritten_target(before, view)
@@ -294,6 +355,8 @@ class RequestExchange(RequestRecord):
 
     def timed_out(self, *, request_complete: bool) -> None:
         """Nothing moved for the idle timeout: whose fault is it (alb.md 6.6)?"""
+        if self._task is not None and self._group is None:
+            return  # Identity providers have limits of their own, which give a better answer.
         is_connecting = self._task is not None
         self._drop_connection()
         if self._started:
@@ -426,7 +489,7 @@ class RequestExchange(RequestRecord):
         block = response_block_to_client(head, decoded=decoded)
         if status >= 500:
             self._blame_target()
-        if self._sticky is not None:
+        if self._sets_cookies:
             block += self._cookies(head)
         if self._listener.response_headers is not None:
             block = self._listener.response_headers.set_in(block)
@@ -438,9 +501,11 @@ class RequestExchange(RequestRecord):
             self._finish(ended)
 
     def _cookies(self, head: ResponseHead) -> bytes:
-        assert self._sticky is not None
-        assert self._target is not None
-        return self._sticky.set_cookie_lines(self._target, head.headers, time.time())
+        lines = b"".join([b"Set-Cookie: %s\r\n" % cookie for cookie in self._added_cookies])
+        if self._sticky is not None:
+            assert self._target is not None
+            lines += self._sticky.set_cookie_lines(self._target, head.headers, time.time())
+        return lines
 
     def _blame_target(self) -> None:
         """Count a failure of the target, which anomaly detection compares (alb.md 5.2)."""
@@ -517,7 +582,7 @@ class RequestExchange(RequestRecord):
         self.status = self.target_status = 101
         block = b"%s%sConnection: Upgrade\r\nUpgrade: %s\r\n" % (
             response_block_to_client(head),
-            self._cookies(head) if self._sticky is not None else b"",
+            self._cookies(head) if self._sets_cookies else b"",
             head.fields.get(b"upgrade", b"websocket"),
         )
         if self._listener.response_headers is not None:
@@ -590,6 +655,9 @@ class RequestExchange(RequestRecord):
     def _answer(self, status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes) -> None:
         self.status = status
         self._started = True
+        if self._added_cookies:
+            # A provider may give a refresh token once: the client must get it, whatever becomes of its request.
+            headers += tuple([(b"Set-Cookie", cookie) for cookie in self._added_cookies])
         if status == 204:
             body = b""
         block = self._gateway.answer_block(headers, None if status == 204 else len(body), self._listener)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Final
 
+from proxy.auth.authentication import Authentication
 from proxy.config.model import LoadBalancerAttributes
 from proxy.errors import ClientError, GatewayError
 from proxy.exchange import PAGE_HEADERS, RequestExchange
@@ -47,7 +48,7 @@ class Gateway:
         runtime: The first table.
         access_log: Where each record goes besides the metrics, if anywhere.
         connection_log: Where each client connection goes when it closes, if anywhere.
-        sealer: Seals the cookies of stickiness; by default with a key of its own.
+        sealer: Seals the cookies of stickiness and of logins; by default with a key of its own.
         draw: A number in [0, 1) for weighted choices.
     """
 
@@ -67,6 +68,7 @@ class Gateway:
         self.connection_log = connection_log
         self.sealer = sealer or Sealer(os.urandom(32))
         self.draw = draw
+        self.authentication = Authentication(self.sealer, metrics)
         self._clients: set[Timed] = set()
         self._clients_ever = 0
         self._sweep: asyncio.TimerHandle | None = None
@@ -207,6 +209,7 @@ class Gateway:
         carry_over(runtime, self.runtime)
         self.runtime = runtime
         self.metrics.serving(serving_rules(runtime.config))
+        self.authentication.serving(runtime.config)
 
     def start(self) -> None:
         """Begin to keep the time; needs a running event loop."""

@@ -73,6 +73,7 @@ def create_admin(
     app.add_exception_handler(StarletteHTTPException, _http_error)
     _add_probes(app, gateway)
     _add_views(app, gateway)
+    _add_public_keys(app, gateway)
     _add_explain(app, gateway)
     _add_reload(app, gateway)
     _add_pages(app)
@@ -129,6 +130,25 @@ def _add_views(app: FastAPI, gateway: GatewayControl) -> None:
     async def target_groups() -> models.TargetGroups:
         """Target groups, their targets and their health."""
         return views.target_groups(gateway.runtime)
+
+
+def _add_public_keys(app: FastAPI, gateway: GatewayControl) -> None:
+    @app.get(
+        "/api/oidc-public-keys/{kid}",
+        tags=["state"],
+        response_class=Response,
+        responses={
+            **_only(_REFUSALS, 403),
+            200: {"content": {"application/x-pem-file": {}}},
+            404: {"model": models.ApiError, "description": "Nothing is signed with such a key."},
+        },
+    )
+    async def oidc_public_key(kid: str) -> Response:
+        """The key with which a target checks `x-amzn-oidc-data`; its id is the `kid` in the token's header."""
+        key = gateway.oidc_public_key(kid)
+        if key is None:
+            raise HTTPException(404, "no key has this id")
+        return Response(key, headers={"content-type": "application/x-pem-file"})
 
 
 def _add_explain(app: FastAPI, gateway: GatewayControl) -> None:

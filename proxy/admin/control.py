@@ -70,6 +70,10 @@ class GatewayControl(Protocol):
         """Read `routes.yaml` again; on a problem the table before keeps serving."""
         ...
 
+    def oidc_public_key(self, kid: str) -> bytes | None:
+        """Return the PEM of the key that signs `x-amzn-oidc-data`, None if it has another id."""
+        ...
+
     def explain(self, question: Question) -> Mapping[str, Any]:
         """Return what `strangler explain --json` prints for this request; sends nothing."""
         ...

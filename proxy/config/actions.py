@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from proxy.config.authentication import AUTHENTICATION
-from proxy.config.model import ActionConfig, FixedResponseConfig, ForwardConfig
+from proxy.config.model import ActionConfig, AuthenticationConfig, FixedResponseConfig, ForwardConfig
 from proxy.config.problem import Place, Report
 from proxy.config.records import Either, Field, Fields, MapOf, Record
 from proxy.config.redirect import REDIRECT
@@ -130,8 +130,16 @@ _ROUTING: tuple[Field[Any], ...] = (FORWARD, REDIRECT, FIXED_RESPONSE)
 ACTION_FIELDS: tuple[Field[Any], ...] = (*_ROUTING, FORWARD_STICKINESS, *AUTHENTICATION)
 
 
-def action_of(fields: Fields) -> ActionConfig:
-    """The one routing action among the fields of a rule or a default; a stand-in after an error."""
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """The routing action of a rule or a default, and what comes before it (alb.md 3)."""
+
+    authentication: AuthenticationConfig | None
+    routing: ActionConfig
+
+
+def actions_of(fields: Fields) -> Actions:
+    """What the fields of a rule or a default say it does; a fixed response stands in after an error."""
     given = [field for field in _ROUTING if fields.has(field)]
     names = ", ".join(field.name for field in _ROUTING)
     if not given:
@@ -145,10 +153,10 @@ def action_of(fields: Fields) -> ActionConfig:
     if len(first) > 1:
         both = " and ".join(field.name for field in first)
         fields.error("several-actions", first[1], f"{both} cannot stand together; give one")
-    action: ActionConfig = next((value for field in given if (value := fields.find(field))), FixedResponseConfig(503))
-    if isinstance(action, ForwardConfig):
-        return replace(action, stickiness_seconds=fields.find(FORWARD_STICKINESS) or None)
-    return action
+    routing: ActionConfig = next((value for field in given if (value := fields.find(field))), FixedResponseConfig(503))
+    if isinstance(routing, ForwardConfig):
+        routing = replace(routing, stickiness_seconds=fields.find(FORWARD_STICKINESS) or None)
+    return Actions(next((value for field in first if (value := fields.find(field))), None), routing)
 
 
-DEFAULT_ACTION: Shape[ActionConfig] = Record("the default", ACTION_FIELDS, action_of)
+DEFAULT_ACTIONS: Shape[Actions] = Record("the default", ACTION_FIELDS, actions_of)

@@ -15,6 +15,7 @@ from proxy.config.model import (
     Config,
     ForwardConfig,
     ListenerConfig,
+    LoginConfig,
     RedirectConfig,
     RuleConfig,
 )
@@ -47,6 +48,7 @@ def check(config: Config) -> list[Problem]:
     for listener in config.listeners:
         problems += _rules(listener)
         problems += _redirects(listener)
+        problems += _authentication(listener)
     return problems
 
 
@@ -189,6 +191,25 @@ def _redirects(listener: ListenerConfig) -> Iterator[Problem]:
         if isinstance(action, RedirectConfig) and listener.protocol == "HTTPS" and action.protocol == "HTTP":
             message = "the load balancer does not redirect from HTTPS to HTTP: leave protocol out"
             yield _error("https-to-http", action.place.of("protocol"), message)
+
+
+def _authentication(listener: ListenerConfig) -> Iterator[Problem]:
+    """Authentication only over HTTPS; one session cookie for one login, else each rule would refuse the other's."""
+    logins: dict[str, LoginConfig] = {}
+    for action in (listener.default_authentication, *(rule.authentication for rule in listener.rules)):
+        if action is None:
+            continue
+        if listener.protocol != "HTTPS":
+            message = f"{action.type} is for listeners with protocol: HTTPS"
+            yield _error("authentication-without-https", action.place, message)
+        if isinstance(action, LoginConfig):
+            first = logins.setdefault(action.session_cookie_name, action)
+            if (first.issuer, first.client_id) != (action.issuer, action.client_id):
+                message = (
+                    f"the session cookie {action.session_cookie_name} is that of another client in line "
+                    f"{first.place.line}: users of both would log in again each time; give it a session_cookie_name"
+                )
+                yield _warning("shared-session-cookie", action.place, message)
 
 
 def _quotas(config: Config) -> Iterator[Problem]:

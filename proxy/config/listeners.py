@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
-from proxy.config.actions import ACTION_FIELDS, DEFAULT_ACTION, action_of
+from proxy.config.actions import ACTION_FIELDS, DEFAULT_ACTIONS, Actions, actions_of
 from proxy.config.attributes import LISTENER_ATTRIBUTES
 from proxy.config.conditions import CONDITIONS
 from proxy.config.model import (
-    ActionConfig,
     CertificateConfig,
     FixedResponseConfig,
     ListenerAttributes,
@@ -62,7 +61,8 @@ def _rule(fields: Fields) -> RuleConfig:
     # Without a priority the path stands in, so that two such rules do not seem to share a name.
     name = fields.get(RULE_NAME, f"rule-{priority}" if priority else fields.place.path)
     conditions, transforms = fields.get(RULE_CONDITIONS, ()), fields.get(TRANSFORMS, ())
-    return RuleConfig(name, priority, conditions, action_of(fields), transforms, fields.place)
+    actions = actions_of(fields)
+    return RuleConfig(name, priority, conditions, actions.routing, transforms, actions.authentication, fields.place)
 
 
 RULE: Record[RuleConfig] = Record(
@@ -124,9 +124,9 @@ LISTENER_NAME = Field(
 )
 LISTENER_PORT = Field("port", Integer(1, 65535), "Where it listens; unique.", required=True)
 LISTENER_PROTOCOL = Field("protocol", Choice("HTTP", "HTTPS"), "HTTP or HTTPS.", default="HTTP")
-DEFAULT: Field[ActionConfig] = Field(
+DEFAULT: Field[Actions] = Field(
     "default",
-    DEFAULT_ACTION,
+    DEFAULT_ACTIONS,
     "The action when no rule matches: forward, redirect or fixed-response.",
     required=True,
 )
@@ -147,13 +147,15 @@ def _listener(fields: Fields) -> ListenerConfig:
                 fields.error("conflicting-keys", field, f"{field.name} is for listeners with protocol: HTTPS")
         if mutual.mode != "off":
             fields.error("conflicting-keys", MUTUAL, "mutual_authentication is for listeners with protocol: HTTPS")
+    default = fields.get(DEFAULT, Actions(None, FixedResponseConfig(503)))
     rules = sorted(fields.get(RULES, ()), key=lambda rule: rule.priority)
     return ListenerConfig(
         name=fields.get(LISTENER_NAME, f"{protocol}-{port}" if port else fields.place.path),
         port=port,
-        default=fields.get(DEFAULT, FixedResponseConfig(503)),
+        default=default.routing,
         rules=tuple(rules),
         protocol=protocol,
+        default_authentication=default.authentication,
         attributes=fields.get(ATTRIBUTES, ListenerAttributes()),
         certificates=fields.get(CERTIFICATES, ()),
         ssl_policy=fields.get(SSL_POLICY, DEFAULT_SSL_POLICY),

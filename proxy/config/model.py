@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from proxy.config.problem import Place
 from proxy.config.ssl_policies import DEFAULT_SSL_POLICY
@@ -79,6 +79,54 @@ class FixedResponseConfig:
 
 ActionConfig = ForwardConfig | RedirectConfig | FixedResponseConfig
 
+
+@dataclass(frozen=True, slots=True)
+class LoginConfig:
+    """`authenticate-oidc`, or `authenticate-cognito` with the endpoints of its user pool (alb.md 3.4).
+
+    `client_secret` is empty for a client that has none; it is left out of every `repr`.
+    """
+
+    COOKIE_NAME: ClassVar[str] = "AWSELBAuthSessionCookie"
+
+    type: Literal["authenticate-oidc", "authenticate-cognito"]
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    user_info_endpoint: str
+    client_id: str
+    client_secret: str = attribute(repr=False)
+    session_cookie_name: str = COOKIE_NAME
+    session_timeout_seconds: int = 604_800
+    scope: str = "openid"
+    extra_params: tuple[tuple[str, str], ...] = ()
+    on_unauthenticated_request: Literal["authenticate", "deny", "allow"] = "authenticate"
+    place: Place = attribute(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class JwtClaimConfig:
+    """One of `additional_claims`: the claim must have one of these values (alb.md 3.5)."""
+
+    name: str
+    format: Literal["single-string", "string-array", "space-separated-values"]
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JwtValidationConfig:
+    """`jwt-validation` (alb.md 3.5)."""
+
+    type: ClassVar[Literal["jwt-validation"]] = "jwt-validation"
+
+    issuer: str
+    jwks_endpoint: str
+    additional_claims: tuple[JwtClaimConfig, ...] = ()
+    place: Place = attribute(default=NOWHERE, compare=False)
+
+
+AuthenticationConfig = LoginConfig | JwtValidationConfig
+
 TransformType = Literal["url-rewrite", "host-header-rewrite"]
 
 
@@ -94,13 +142,14 @@ class TransformConfig:
 
 @dataclass(frozen=True, slots=True)
 class RuleConfig:
-    """One rule: all conditions must hold, then the transforms are made and the action is taken (alb.md 1.2, 4)."""
+    """One rule: all conditions must hold; then come authentication, transforms and the action (alb.md 1.2, 3, 4)."""
 
     name: str
     priority: int
     conditions: tuple[ConditionConfig, ...]
     action: ActionConfig
     transforms: tuple[TransformConfig, ...] = ()
+    authentication: AuthenticationConfig | None = None
     place: Place = attribute(default=NOWHERE, compare=False)
 
 
@@ -164,6 +213,7 @@ class ListenerConfig:
     default: ActionConfig
     rules: tuple[RuleConfig, ...] = ()
     protocol: Literal["HTTP", "HTTPS"] = "HTTP"
+    default_authentication: AuthenticationConfig | None = None
     attributes: ListenerAttributes = ListenerAttributes()
     certificates: tuple[CertificateConfig, ...] = ()
     ssl_policy: str = DEFAULT_SSL_POLICY

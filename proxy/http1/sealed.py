@@ -20,6 +20,8 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
@@ -34,11 +36,16 @@ class Sealer:
         nonce: Returns that many bytes which never repeat; an argument for tests only.
     """
 
-    __slots__ = ("_cipher", "_nonce")
+    __slots__ = ("_cipher", "_key", "_nonce")
 
     def __init__(self, key: bytes, *, nonce: Callable[[int], bytes] = os.urandom) -> None:
         self._cipher = AESGCM(sha256(b"strangler cookies v1\0" + key).digest())
+        self._key = key
         self._nonce = nonce
+
+    def derive(self, purpose: bytes, length: int) -> bytes:
+        """Secret bytes that are always the same for this key and purpose, and tell nothing of either (RFC 5869)."""
+        return HKDF(SHA256(), length, salt=None, info=b"strangler derived v1\0" + purpose).derive(self._key)
 
     def seal(self, purpose: bytes, text: bytes, *, valid_until: float) -> bytes:
         """Return `text` as a cookie value that `unseal` accepts until `valid_until`, in seconds since 1970."""

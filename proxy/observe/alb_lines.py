@@ -163,7 +163,10 @@ def _matched_rule_priority(record: RequestRecord) -> str:
 
 
 def _actions_executed(record: RequestRecord) -> str:
-    return "forward" if record.target_group else record.action or "-"
+    routing = "forward" if record.target_group else record.action
+    if not record.authenticated:
+        return routing or "-"
+    return f"authenticate,{routing}" if routing else "authenticate"
 
 
 @lru_cache(maxsize=256)

@@ -193,6 +193,49 @@ UNHEALTHY_ROUTING_REQUESTS = Family(
     ("target_group",),
     "Requests sent while the group failed open, for want of healthy targets.",
 )
+AUTH_SUCCESS = Family(
+    "strangler_auth_success_total",
+    "counter",
+    ("action",),
+    "Logins that were completed.",
+)
+AUTH_FAILURE = Family(
+    "strangler_auth_failure_total",
+    "counter",
+    ("action", "reason"),
+    "Logins that could not be completed by the user's, the browser's or the identity provider's word.",
+)
+AUTH_ERROR = Family(
+    "strangler_auth_error_total",
+    "counter",
+    ("action", "reason"),
+    "Logins and refreshes that failed because the identity provider was out of reach, slow, or answered an error.",
+)
+AUTH_REFRESH_SUCCESS = Family(
+    "strangler_auth_refresh_success_total",
+    "counter",
+    ("action",),
+    "Claims that were refreshed with a refresh token.",
+)
+AUTH_CLAIMS_SIZE_EXCEEDED = Family(
+    "strangler_auth_claims_size_exceeded_total",
+    "counter",
+    ("action",),
+    "Logins whose access token and claims were over 11 K.",
+)
+AUTH_DURATION = Family(
+    "strangler_auth_duration_seconds",
+    "histogram",
+    ("action",),
+    "How long the identity provider took for tokens and user info of a login.",
+    buckets=DURATION_BUCKETS,
+)
+JWT_FAILURES = Family(
+    "strangler_jwt_validation_failures_total",
+    "counter",
+    ("reason",),
+    "Requests that jwt-validation refused.",
+)
 RULE_LAST_HIT = Family(
     "strangler_rule_last_hit_timestamp_seconds",
     "gauge",
@@ -285,6 +328,13 @@ FAMILIES = (
     TARGETS,
     FAIL_OPEN,
     UNHEALTHY_ROUTING_REQUESTS,
+    AUTH_SUCCESS,
+    AUTH_FAILURE,
+    AUTH_ERROR,
+    AUTH_REFRESH_SUCCESS,
+    AUTH_CLAIMS_SIZE_EXCEEDED,
+    AUTH_DURATION,
+    JWT_FAILURES,
     RULE_LAST_HIT,
     RULE_WEIGHT,
     RELOAD_SUCCESSFUL,

@@ -14,9 +14,10 @@ import platform
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from proxy import __version__
+from proxy.errors import AuthenticationError, ClaimsTooLargeError, LoginError, LoginRefusedError
 from proxy.observe import families
 from proxy.observe.families import DURATION_BUCKETS, METHODS, OVERHEAD_BUCKETS, Family
 from proxy.observe.live import LiveState
@@ -28,6 +29,8 @@ RETAINED_SERIES = 256
 
 Each is up to a hundred lines of every scrape; a tool that generates rule names would add to them for ever.
 """
+
+JWT_VALIDATION: Final = "jwt-validation"
 
 ConnectResult = Literal["success", "refused", "timeout", "tls"]
 SeriesKey = tuple[str, str, str]
@@ -138,6 +141,33 @@ class RouteSeries:
         return new
 
 
+class AuthSeries:
+    """The counts of one kind of authentication action."""
+
+    __slots__ = ("duration", "errors", "failures", "refreshed", "succeeded", "too_large")
+
+    def __init__(self) -> None:
+        self.succeeded = 0
+        self.refreshed = 0
+        self.too_large = 0
+        self.failures: dict[str, int] = {}
+        self.errors: dict[str, int] = {}
+        self.duration = Tally(DURATION_BUCKETS)
+
+    def failed(self, error: AuthenticationError) -> None:
+        """Count a request that an authentication action ended."""
+        if isinstance(error, ClaimsTooLargeError):
+            self.too_large += 1
+            return
+        counts = self.errors if isinstance(error, LoginError | LoginRefusedError) else self.failures
+        counts[error.reason] = counts.get(error.reason, 0) + 1
+
+    def took(self, seconds: float) -> None:
+        """Count how long an identity provider took."""
+        self.duration.counts[bisect_left(DURATION_BUCKETS, seconds)] += 1
+        self.duration.sum += seconds
+
+
 class Metrics:
     """All series of this process.
 
@@ -158,6 +188,11 @@ class Metrics:
         self._noncompliant: dict[tuple[str, str, str], int] = {}
         self._invalid_headers: dict[tuple[str, str], int] = {}
         self._tls_failures: dict[str, int] = {}
+        self._authentication: dict[str, AuthSeries] = {}
+
+    def authentication(self, action: str) -> AuthSeries:
+        """The counts of an authentication action: `authenticate-oidc`, `authenticate-cognito` or `jwt-validation`."""
+        return self._authentication.setdefault(action, AuthSeries())
 
     def tls_negotiation_failed(self, listener: str) -> None:
         """Count one TLS handshake with a client that failed."""
@@ -272,6 +307,7 @@ class Metrics:
             (families.TARGET_RESPONSES, by_targets),
             (families.FIXED_RESPONSES, fixed),
             (families.CLIENT_TLS_ERRORS, {(name,): count for name, count in self._tls_failures.items()}),
+            *self._logins(),
             (families.RULE_EVALUATIONS, {(name,): count for name, count in self._evaluations.items()}),
             (
                 families.TARGET_CONNECTIONS_OPENED,
@@ -279,6 +315,23 @@ class Metrics:
             ),
             (families.DESYNC_NONCOMPLIANT, {(*labels,): count for labels, count in self._noncompliant.items()}),
             (families.INVALID_HEADERS, {(*labels,): count for labels, count in self._invalid_headers.items()}),
+        ]
+
+    def _logins(self) -> list[tuple[Family, dict[_Labels, float]]]:
+        logins = {action: series for action, series in self._authentication.items() if action != JWT_VALIDATION}
+        tokens = self._authentication.get(JWT_VALIDATION, AuthSeries())
+        failures: dict[_Labels, float] = {}
+        errors: dict[_Labels, float] = {}
+        for action, series in logins.items():
+            failures |= {(action, reason): count for reason, count in series.failures.items()}
+            errors |= {(action, reason): count for reason, count in series.errors.items()}
+        return [
+            (families.AUTH_SUCCESS, {(action,): series.succeeded for action, series in logins.items()}),
+            (families.AUTH_FAILURE, failures),
+            (families.AUTH_ERROR, errors),
+            (families.AUTH_REFRESH_SUCCESS, {(action,): series.refreshed for action, series in logins.items()}),
+            (families.AUTH_CLAIMS_SIZE_EXCEEDED, {(action,): series.too_large for action, series in logins.items()}),
+            (families.JWT_FAILURES, {(reason,): count for reason, count in tokens.failures.items()}),
         ]
 
     def _distributions(self) -> list[tuple[Family, list[Distribution]]]:
@@ -290,6 +343,10 @@ class Metrics:
                 _sum_by((series.key[1:], series.target_response) for series in recorded),
             ),
             (families.OVERHEAD, _sum_by(((name,), tally) for name, tally in self._overhead.items())),
+            (
+                families.AUTH_DURATION,
+                _sum_by(((action,), series.duration) for action, series in self._authentication.items()),
+            ),
         ]
 
     def _last_hits(self) -> tuple[Family, dict[_Labels, float]]:

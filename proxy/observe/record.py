@@ -46,6 +46,7 @@ class RequestRecord:
         tunnel: The connection became a tunnel (101).
 
         action: Name of the rule's action, unless it always forwards to one target group.
+        authenticated: An authentication action had to do with it.
         redirect_url: The Location of a redirect.
         classification, classification_reason: By desync mitigation, in the words of alb.md 6.8; empty for compliant.
         transformed_host, transformed_uri, request_transform_status: What the rule's transforms made (alb.md 9.1).
@@ -55,6 +56,7 @@ class RequestRecord:
 
     __slots__ = (
         "action",
+        "authenticated",
         "classification",
         "classification_reason",
         "client",
@@ -113,6 +115,7 @@ class RequestRecord:
         self.trace_id = b""
         self.tunnel = False
         self.action = ""
+        self.authenticated = False
         self.redirect_url = b""
         self.classification = ""
         self.classification_reason = ""

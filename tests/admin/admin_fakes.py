@@ -163,6 +163,9 @@ class FakeGateway:
         self.reloads += 1
         return self.next_reload
 
+    def oidc_public_key(self, kid: str) -> bytes | None:
+        return b"PEM" if kid == "known" else None
+
     def explain(self, question: Question) -> dict[str, Any]:
         asked = (question.listener.name, question.method, question.target, list(question.headers), question.source_ip)
         self.explained.append(asked)

@@ -266,6 +266,14 @@ def test_no_static_file_names_another_host_or_makes_html_of_data(path: str) -> N
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text)
 
 
+def test_public_keys_are_told_by_their_id() -> None:
+    app = create_admin(FakeGateway())
+
+    known = get(app, "/api/oidc-public-keys/known")
+    assert (known.status_code, known.text, known.headers["content-type"]) == (200, "PEM", "application/x-pem-file")
+    assert get(app, "/api/oidc-public-keys/other").status_code == 404
+
+
 def test_the_api_document_tells_all_routes_and_their_answers() -> None:
     document = get(create_admin(FakeGateway()), "/openapi.json").json()
 
@@ -276,6 +284,7 @@ def test_the_api_document_tells_all_routes_and_their_answers() -> None:
         "/api/status",
         "/api/rules",
         "/api/target-groups",
+        "/api/oidc-public-keys/{kid}",
         "/api/explain",
         "/api/reload",
     }

@@ -23,12 +23,13 @@ WITHOUT_EXAMPLE = {
     "invalid-condition-value",
     "key-mismatch",
     "port-unavailable",
+    "shared-session-cookie",
     "tls-unavailable",
     "too-many-certificates",
     "unreadable",
     "worker-failed",
 }
-ENVIRONMENT = {"LONG": "x" * 1025}
+ENVIRONMENT = {"LONG": "x" * 1025, "SECRET": "s3cret"}
 CLAIMS = ", ".join(f"{{name: c{number}, format: single-string, values: [x]}}" for number in range(11))
 
 COMPANIONS = {"unused-target-group", "not-supported-yet"}
@@ -47,6 +48,7 @@ GROUPS += "".join(f"  {name}: {{targets: [http://{name}:1]}}\n" for name in "abc
 ENDPOINTS = "issuer: https://a.com, " + ", ".join(
     f"{name}_endpoint: https://a.com/{name}" for name in ("authorization", "token", "user_info")
 )
+HTTPS = "port: 443\n  protocol: HTTPS\n  certificates: [{certificate_file: a.pem, private_key_file: a.key}]"
 TABLE = """\
 version: 1
 listeners:
@@ -77,7 +79,9 @@ def in_conditions(example: str) -> str:
 
 def in_actions(example: str) -> str:
     action = code_of(example).replace("CLAIMS", CLAIMS).replace("ENDPOINTS", ENDPOINTS)
-    return TABLE % f"{{priority: 1, conditions: [{{path-pattern: /a}}], {action}}}" + GROUPS
+    table = TABLE % f"{{priority: 1, conditions: [{{path-pattern: /a}}], {action}}}" + GROUPS
+    authenticates = re.search("authenticate-|jwt-validation", action) and "plain: true, " not in action
+    return table.replace("port: 80", HTTPS, 1) if authenticates else table.replace("plain: true, ", "")
 
 
 def in_groups(example: str) -> str:

@@ -137,6 +137,12 @@ EXPECTED = {
     "HealthyStateRouting (TargetGroup)": 0,
     "UnhealthyStateRouting (TargetGroup)": 1,
     "UnhealthyRoutingRequestCount (TargetGroup)": 8,
+    "ELBAuthSuccess": 3,
+    "ELBAuthFailure": 5,
+    "ELBAuthError": 4,
+    "ELBAuthUserClaimsSizeExceeded": 2,
+    "ELBAuthRefreshTokenSuccess": 6,
+    "ELBAuthLatency": 250,
 }
 
 
@@ -177,7 +183,7 @@ def _labels(name: str) -> str:
 
 def _growth(name: str) -> int:
     """How much of the traffic one minute has: three times 20 s; levels and averages stay as they are."""
-    levels = ("Active", "TargetResponseTime", "Healthy", "UnHealthyHost", "UnhealthyState")
+    levels = ("Active", "TargetResponseTime", "ELBAuthLatency", "Healthy", "UnHealthyHost", "UnhealthyState")
     return 1 if name.startswith(levels) else 3
 
 
@@ -199,6 +205,11 @@ def _series_of_a_minute() -> list[dict[str, str]]:
         metrics.invalid_header("web", "forwarded")
     for _ in range(6):
         metrics.tls_negotiation_failed("web")
+    logins = metrics.authentication("authenticate-oidc")
+    logins.succeeded, logins.refreshed, logins.too_large = 3, 6, 2
+    logins.failures, logins.errors = {"AuthInvalidIdToken": 2, "Auth.Denied": 3}, {"AuthTokenEpRequestFailed": 4}
+    for seconds in (0.1, 0.4):
+        logins.took(seconds)
     snapshot = metrics.snapshot(
         LiveState(
             client_connections=(40, 60),

@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from proxy.errors import ClaimsTooLargeError, LoginError, LoginFailedError, TokenRejectedError
 from proxy.observe.exposition import render
 from proxy.observe.live import LiveState, ReloadState
 from proxy.observe.metrics import Metrics
@@ -45,6 +46,13 @@ CONTRACT = {
     "strangler_target_group_fail_open": ("gauge", {"target_group"}),
     "strangler_unhealthy_routing_requests_total": ("counter", {"target_group"}),
     "strangler_connection_log_dropped_total": ("counter", set()),
+    "strangler_auth_success_total": ("counter", {"action"}),
+    "strangler_auth_failure_total": ("counter", {"action", "reason"}),
+    "strangler_auth_error_total": ("counter", {"action", "reason"}),
+    "strangler_auth_refresh_success_total": ("counter", {"action"}),
+    "strangler_auth_claims_size_exceeded_total": ("counter", {"action"}),
+    "strangler_auth_duration_seconds": ("histogram", {"action"}),
+    "strangler_jwt_validation_failures_total": ("counter", {"reason"}),
     "strangler_desync_noncompliant_requests_total": ("counter", {"listener", "classification", "reason"}),
     "strangler_invalid_header_requests_total": ("counter", {"listener", "result"}),
     "strangler_build_info": ("gauge", {"version", "python"}),
@@ -54,6 +62,7 @@ DURATIONS = "0.005 0.01 0.025 0.05 0.075 0.1 0.25 0.5 0.75 1 2.5 5 7.5 10 30 60"
 BUCKETS = {
     "strangler_request_duration_seconds": DURATIONS,
     "strangler_target_response_duration_seconds": DURATIONS,
+    "strangler_auth_duration_seconds": DURATIONS,
     "strangler_overhead_seconds": "0.00005 0.0001 0.00025 0.0005 0.001 0.0025 0.005 0.01 0.025 0.05",
 }
 
@@ -66,6 +75,16 @@ def snapshot() -> Snapshot:
     metrics.noncompliant("web", "Acceptable", "SpaceInUri")
     metrics.invalid_header("web", "dropped")
     metrics.tls_negotiation_failed("web")
+    logins = metrics.authentication("authenticate-oidc")
+    logins.succeeded = logins.refreshed = 1
+    logins.took(0.2)
+    for error in (
+        LoginFailedError("AuthInvalidIdToken", ""),
+        LoginError("AuthTokenEpRequestTimeout", ""),
+        ClaimsTooLargeError("AuthUserinfoResponseSizeExceeded", ""),
+    ):
+        logins.failed(error)
+    metrics.authentication("jwt-validation").failed(TokenRejectedError("JWTHeaderNotPresent", ""))
     fixed = forwarded(rule="closed", target_group="", target_id="", target_status=0, head_at=0.0, status=403)
     for record in (forwarded(), refused(), forwarded(reason="Target.ConnectionClosed"), fixed):
         metrics.series(record.listener, record.rule, record.target_group).record(record)
