@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Literal
 from urllib.parse import unquote_to_bytes
@@ -11,13 +12,18 @@ from proxy.http1.head import HeaderBlock
 Headers = list[tuple[bytes, bytes]]
 
 
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+
+
 class RequestView:
     """A request as the rules see it. All text is bytes as received; only `host` and the keys of `fields` are folded.
 
     Attributes:
         method: As received; methods are case-sensitive (alb.md 2.6).
         target: The raw request target, never normalised.
-        path: What `path-pattern` compares: the target's path with percent-escapes decoded (alb.md 14.1).
+        path: What `path-pattern` compares: the target's path with percent-escapes decoded (alb.md 14.1), those of
+            control bytes excepted.
         query: The raw query without its `?`, up to a `#` (alb.md 2.7).
         host_port: The first Host header's value in lower case, port included; empty without Host (alb.md 1.3).
         host: The same without the port, which literals cannot hold (alb.md 14.3).
@@ -67,7 +73,7 @@ class RequestView:
         path, mark, query = target.partition(b"?")
         if path[:1] != b"/" or b"#" in target:
             path = raw_path(target)
-        self.path = unquote_to_bytes(path) if b"%" in path else path
+        self.path = decoded_path(path) if b"%" in path else path
         self.query = query.partition(b"#")[0] if mark else b""
         host_port = fields.get(b"host", b"")
         if b"host" in fields and len(fields) != len(headers):
@@ -108,6 +114,22 @@ class RequestView:
                 if key or value
             ]
         return self._pairs
+
+
+def decoded_path(path: bytes) -> bytes:
+    """The path with its percent-escapes decoded, except those of control bytes.
+
+    No pattern matches a control byte (alb.md 1.3): decoded, `/admin/x%0A` would pass by the rule for `/admin/*`.
+    """
+    decoded = unquote_to_bytes(path)
+    if _CONTROL.search(decoded) is None:
+        return decoded
+    return _ESCAPE.sub(_decode_unless_control, path)
+
+
+def _decode_unless_control(match: re.Match[bytes]) -> bytes:
+    byte = bytes.fromhex(match[1].decode())
+    return match[0] if _CONTROL.fullmatch(byte) else byte
 
 
 def _fold(host_port: bytes) -> tuple[bytes, bytes]:
