@@ -18,7 +18,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from bench.table import Request, load, mixed_rules
+from bench.table import Rule, load, mixed_rules
 from proxy.config.model import (
     ConditionConfig,
     Config,
@@ -70,7 +70,7 @@ class _Server:
 def mixed_config(count: int) -> Config:
     """The mixed table, every rule forwarding to one group of one target."""
     rules = tuple(
-        RuleConfig(rule.name, number, tuple(_conditions(rule)), ForwardConfig((("only", 1),)))
+        RuleConfig(rule.name, number, tuple(conditions_of(rule)), ForwardConfig((("only", 1),)))
         for number, rule in enumerate(mixed_rules(count).rules, start=1)
     )
     listener = ListenerConfig("bench", PORT, ForwardConfig((("only", 1),)), rules)
@@ -78,7 +78,8 @@ def mixed_config(count: int) -> Config:
     return Config((listener,), {"only": group})
 
 
-def _conditions(rule: Any) -> list[ConditionConfig]:
+def conditions_of(rule: Rule) -> list[ConditionConfig]:
+    """The conditions of a rule of the comparison, as a table of ours has them."""
     found = []
     if rule.host is not None:
         found.append(ConditionConfig("host-header", (rule.host,)))
@@ -113,14 +114,6 @@ def forwarder(config: Config) -> Callable[[bytes], bytes]:
     return forward
 
 
-def as_bytes(request: Request) -> bytes:
-    """The request as the load generator writes it."""
-    lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {request.host}", "User-Agent: bench/1.0"]
-    if request.header:
-        lines.append(": ".join(request.header))
-    return "\r\n".join([*lines, "Accept: */*", "", ""]).encode()
-
-
 def count_calls(forward: Callable[[bytes], bytes], requests: list[bytes]) -> tuple[float, float, Counter[str]]:
     """Python and C calls per request, and the Python functions by their calls over all requests."""
     python: Counter[str] = Counter()
@@ -149,7 +142,7 @@ def main() -> int:
     parser.add_argument("--profile", action="store_true", help="where the time goes, by cProfile")
     args = parser.parse_args()
     forward = forwarder(mixed_config(args.rules))
-    requests = [as_bytes(request) for request in load(mixed_rules(args.rules))]
+    requests = [request.head.encode() for request in load(mixed_rules(args.rules))]
     assert all(forward(request).startswith(b"HTTP/1.1 200 OK\r\n") for request in requests)
     python, c, functions = count_calls(forward, requests)
 

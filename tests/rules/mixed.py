@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import timeit
 
-from bench.table import Request, Rule, mixed_rules, request_for
-from proxy.config.model import ConditionConfig, ForwardConfig, ListenerConfig, QueryPair, RuleConfig
+from bench.hot_path import conditions_of
+from bench.table import Request, mixed_rules, request_for
+from proxy.config.model import ForwardConfig, ListenerConfig, RuleConfig
 from proxy.rules.request import RequestView
 from proxy.rules.table import compile_table
 
@@ -18,25 +19,10 @@ COUNTS = (10, 100, 1_000, 10_000)
 def listener(count: int) -> ListenerConfig:
     """The first `count` rules of the mixed table."""
     rules = tuple(
-        RuleConfig(rule.name, number, tuple(_conditions(rule)), ForwardConfig(((rule.group, 1),)))
+        RuleConfig(rule.name, number, tuple(conditions_of(rule)), ForwardConfig(((rule.group, 1),)))
         for number, rule in enumerate(mixed_rules(count).rules, start=1)
     )
     return ListenerConfig("mixed", 80, ForwardConfig((("monolith", 1),)), rules)
-
-
-def _conditions(rule: Rule) -> list[ConditionConfig]:
-    conditions = []
-    if rule.host is not None:
-        conditions.append(ConditionConfig("host-header", (rule.host,)))
-    if rule.path is not None:
-        conditions.append(ConditionConfig("path-pattern", (rule.path,)))
-    if rule.method is not None:
-        conditions.append(ConditionConfig("http-request-method", (rule.method,)))
-    if rule.header is not None:
-        conditions.append(ConditionConfig("http-header", (rule.header[1],), header_name=rule.header[0]))
-    if rule.query is not None:
-        conditions.append(ConditionConfig("query-string", pairs=(QueryPair(*rule.query),)))
-    return conditions
 
 
 def view_of(request: Request) -> RequestView:
