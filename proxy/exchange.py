@@ -486,7 +486,9 @@ class RequestExchange(RequestRecord):
             body = self._decode(body)
         if complete:
             self._release(now)
-        block = response_block_to_client(head, decoded=decoded)
+        block = head.client_block
+        if block is None or decoded:
+            block = response_block_to_client(head, decoded=decoded)
         if status >= 500:
             self._blame_target()
         if self._sets_cookies:

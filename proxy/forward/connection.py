@@ -179,11 +179,6 @@ class TargetConnection(asyncio.Protocol):
         elif self._transport is not None:
             self._transport.abort()
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether an idle connection can take a request."""
-        return not self.closed and self._transport is not None and not self._transport.is_closing()
-
     # What the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -228,6 +223,8 @@ class TargetConnection(asyncio.Protocol):
         if self._tunnel and self._receiver is not None:
             self._receiver.tunnel_closed()
             return True
+        # The transport closes now, and `connection_lost` comes later: no request may be sent in between.
+        self.closed = True
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

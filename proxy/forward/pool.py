@@ -131,7 +131,7 @@ class Pool(TargetPool):
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if not connection.closed and connection.is_usable:
+            if not connection.closed:
                 return connection
         return None
 

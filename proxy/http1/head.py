@@ -163,7 +163,8 @@ def parse_request_head(head: bytes) -> RequestHead:
     request = RequestHead(method, target, 1 if minor == b"1" else 0, lines)
     if len(head) > MAX_LINE_BYTES:
         check_line_lengths(head)
-    check_request(method, request.minor, lines.fields)
+    if method in _NOT_FORWARDED or b"host" not in lines.fields:
+        check_request(method, request.minor, lines.fields)
     return request
 
 

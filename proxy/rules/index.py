@@ -74,7 +74,7 @@ class ValueIndex:
     last wildcard, whichever fewer values share; the rest (regular expressions, `*part*`) is always allowed.
     """
 
-    __slots__ = ("_exact", "_prefixes", "_suffixes")
+    __slots__ = ("_prefixes", "_suffixes", "exact")
 
     def __init__(self, entries: Iterable[tuple[int, Values]], always: int) -> None:
         exact: dict[bytes, int] = {}
@@ -102,13 +102,14 @@ class ValueIndex:
                     always |= bit
         self._prefixes = AffixTree.of(prefixes, always)
         self._suffixes = AffixTree.of(suffixes, 0)
-        self._exact = {literal: bits | self._by_affix(literal) for literal, bits in exact.items()}
+        self.exact = {literal: bits | self.by_affix(literal) for literal, bits in exact.items()}
 
     def allowed(self, subject: bytes) -> int:
-        found = self._exact.get(subject)
-        return found if found is not None else self._by_affix(subject)
+        found = self.exact.get(subject)
+        return found if found is not None else self.by_affix(subject)
 
-    def _by_affix(self, subject: bytes) -> int:
+    def by_affix(self, subject: bytes) -> int:
+        """What a subject that no literal equals is allowed."""
         allowed = self._prefixes.longest(subject).allowed if self._prefixes.children else self._prefixes.allowed
         if self._suffixes.children:
             allowed |= self._suffixes.longest(subject[: -MAX_AFFIX - 1 : -1]).allowed
@@ -116,13 +117,25 @@ class ValueIndex:
 
 
 def _index_hosts(guards: Sequence[tuple[int, HostHeader]], others: int) -> Allowed:
-    index = ValueIndex([(bit, condition.values) for bit, condition in guards], others).allowed
-    return lambda view: index(view.host)
+    index = ValueIndex([(bit, condition.values) for bit, condition in guards], others)
+    exact, by_affix = index.exact.get, index.by_affix
+
+    def allowed(view: RequestView) -> int:
+        found = exact(view.host)
+        return found if found is not None else by_affix(view.host)
+
+    return allowed
 
 
 def _index_paths(guards: Sequence[tuple[int, PathPattern]], others: int) -> Allowed:
-    index = ValueIndex([(bit, condition.values) for bit, condition in guards], others).allowed
-    return lambda view: index(view.path)
+    index = ValueIndex([(bit, condition.values) for bit, condition in guards], others)
+    exact, by_affix = index.exact.get, index.by_affix
+
+    def allowed(view: RequestView) -> int:
+        found = exact(view.path)
+        return found if found is not None else by_affix(view.path)
+
+    return allowed
 
 
 def _index_methods(guards: Sequence[tuple[int, HttpRequestMethod]], others: int) -> Allowed:
