@@ -225,8 +225,8 @@ def test_containers_that_go_are_drained_and_the_one_that_stays_takes_all(demo: D
         wait_for("two targets drain", 30, lambda: demo.states("users") == {"healthy": 1, "draining": 2})
         wait_for("they are gone", 30, lambda: demo.states("users") == {"healthy": 1})
 
-    # Nobody tells the gateway before a container stops. A connection that was being opened just then gets no answer,
-    # and no connection within 10 s is a 504 (alb.md 8); this client waits for one request at a time.
+    # Nobody tells the gateway before a container stops. A connection that was being opened just then is given up when
+    # the name has lost the address; if that takes 10 s, it is a 504 (alb.md 8). This client waits for one at a time.
     assert statuses[200] > 100
     assert statuses[504] <= 2
     assert set(statuses) <= {200, 504}
