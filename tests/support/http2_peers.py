@@ -276,6 +276,14 @@ class Http2Target:
         """For targets that speak TLS."""
         return connection
 
+    def settled(self) -> list[BaseException]:
+        """Wait until every connection so far has ended; return, and forget, what failed on them."""
+        for thread in list(self._threads):
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "a connection is still open"
+        failures, self.failures = self.failures, []
+        return failures
+
     def _accept(self) -> None:
         while True:
             try:
