@@ -294,8 +294,9 @@ class RequestExchange(RequestRecord):
         client = self._client
         forwarded = client.memo
         if type(forwarded) is not ForwardedLines or forwarded.attributes is not attributes:
+            renamed = listener.config.attributes.renamed_headers
             forwarded = client.memo = ForwardedLines(
-                client.peer, client.client_port, view.scheme, view.port, attributes, client.tls
+                client.peer, client.client_port, view.scheme, view.port, attributes, client.tls, renamed
             )
         head, self.trace_id = request_head_to_target(
             view,

@@ -98,14 +98,10 @@ _TRUST_STORE = Field("trust_store_file", _FILE, "PEM, relative to this file; for
 
 def _mutual(fields: Fields) -> MutualAuthenticationConfig:
     mode = fields.get(_MUTUAL_MODE, "off")
-    if mode == "passthrough":
-        message = "Python's TLS cannot let a client certificate pass that it has not verified: use verify or off"
-        fields.error("not-supported-yet", _MUTUAL_MODE, message)
-        mode = "off"
     if mode == "verify" and not fields.has(_TRUST_STORE):
         fields.report.error("missing-key", fields.place, "trust_store_file is missing: mode verify needs it")
     return MutualAuthenticationConfig(
-        cast(Literal["off", "verify"], mode), fields.get(_TRUST_STORE, ""), place=fields.place
+        cast(Literal["off", "passthrough", "verify"], mode), fields.get(_TRUST_STORE, ""), place=fields.place
     )
 
 
