@@ -195,6 +195,10 @@ class RequestExchange(RequestRecord):
     def tls(self) -> TlsSession | None:
         return self._client.tls
 
+    @property
+    def remark(self) -> str:
+        return "" if self._sticky is None else self._sticky.remark
+
     # From the client
 
     def run(self, body: bytes, complete: bool) -> None:
