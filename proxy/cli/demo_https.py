@@ -54,7 +54,7 @@ def with_https(table: str, port: int) -> str:
 
 
 def write_certificate(folder: Path) -> None:
-    """Write `CERTIFICATE_FILE` and `KEY_FILE`: self-signed, for localhost, `REDIRECTED_HOST` and the loopback addresses.
+    """Write `CERTIFICATE_FILE` and `KEY_FILE`, self-signed, for localhost and the other names of this machine.
 
     Raises:
         OSError: The folder cannot be written to.

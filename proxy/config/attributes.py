@@ -198,14 +198,13 @@ RENAMED_HEADERS = {
 
 
 def _listener(fields: Fields) -> ListenerAttributes:
-    renamed: dict[str, str] = {}
-    for header, field in RENAMED_HEADERS.items():
-        name = fields.find(field)
-        if name is not None:
-            others = [own for own in RENAMED_HEADERS if own != header and renamed.get(own, own).lower() == name.lower()]
-            if others:
-                fields.error("conflicting-keys", field, f"{name} is the name of {others[0]} already: choose another")
-            renamed[header] = name
+    renamed = {header: name for header, field in RENAMED_HEADERS.items() if (name := fields.find(field)) is not None}
+    taken = {header.lower(): header for header in RENAMED_HEADERS if header not in renamed}
+    for header, name in renamed.items():
+        other = taken.setdefault(name.lower(), header)
+        if other != header:
+            message = f"{name} is the name of {other} already: choose another"
+            fields.error("conflicting-keys", RENAMED_HEADERS[header], message)
     values = ((name, fields.find(field)) for name, field in RESPONSE_HEADERS.items())
     return ListenerAttributes(
         response_headers=tuple((name, value) for name, value in values if value is not None),
