@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
 from proxy.config.model import ListenerConfig
@@ -26,8 +28,6 @@ from proxy.tls import MutualMode
 
 MAX_RECORD_BYTES: Final = 16 * 1024
 """What one read can give at most (RFC 8446 5.1)."""
-_OP_IGNORE_UNEXPECTED_EOF: Final = 1 << 7
-"""As `ssl` has it: clients that close without an alert have closed. pyOpenSSL has no name for it."""
 _VERSIONS: Final = {
     "TLSv1": SSL.TLS1_VERSION,
     "TLSv1.1": SSL.TLS1_1_VERSION,
@@ -99,21 +99,19 @@ def _context(listener: ListenerConfig, selection: Selection, protocols: Sequence
             # OpenSSL 3 has TLS 1.0 and 1.1 at security level 0 only: their signatures are SHA-1.
             level = 0 if policy.minimum in ("TLSv1", "TLSv1.1") else 1
             context.set_cipher_list(f"{':'.join(policy.ciphers)}:@SECLEVEL={level}".encode())
-        context.set_options(
-            SSL.OP_NO_COMPRESSION | SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_TICKET | _OP_IGNORE_UNEXPECTED_EOF
-        )
+        context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_TICKET)
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_verify(SSL.VERIFY_PEER, _accept_any)
         context.set_alpn_select_callback(_chooser([each.encode() for each in protocols]))
-        # Without an answer OpenSSL would ask for a password on the terminal.
-        context.set_passwd_cb(lambda *_: b"")
         for index in selection:
             certificate = listener.certificates[index]
             path = certificate.certificate_file
             context.use_certificate_chain_file(path)
-            context.use_privatekey_file(certificate.private_key_file)
+            # Not by OpenSSL, which would ask for the passphrase of an encrypted one on the terminal.
+            key = load_pem_private_key(Path(certificate.private_key_file).read_bytes(), password=None)
+            context.use_privatekey(cast(ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, key))
             context.check_privatekey()
-    except (OSError, ValueError, SSL.Error, crypto.Error) as error:
+    except (OSError, TypeError, ValueError, SSL.Error, crypto.Error) as error:
         raise PassthroughError(
             f"OpenSSL does not take {Path(path).name or listener.ssl_policy}: {_reason(error)}"
         ) from None
