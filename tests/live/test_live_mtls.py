@@ -16,11 +16,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from athena import access_log_row, connection_log_row
+from athena import access_log_row, connection_log_row, row_of_client
 from certificates import Authority
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from live_gateway import wait_until
 from scripted_target import ScriptedTarget
 from served import Served, free_port, serving
 from wire import Wire
@@ -146,20 +145,9 @@ class Mutual:
         return {name.decode().lower(): value.decode() for name, value in self.target.requests[-1].headers}
 
     def row_of(self, port: int, log: str = "connections.log") -> dict[str, str]:
-        """The row of the client with this port; the log has one at most."""
-        path = self.folder / log
+        """The row of the client with this port."""
         read = connection_log_row if log == "connections.log" else access_log_row
-        found: list[dict[str, str]] = []
-
-        def is_there() -> bool:
-            whole = path.read_text() if path.exists() else ""
-            rows = [read(each) for each in whole.rpartition("\n")[0].splitlines()]
-            found[:] = [row for row in rows if row["client_port"] == str(port)]
-            return bool(found)
-
-        wait_until(is_there, lambda: f"no line for port {port}")
-        (row,) = found
-        return row
+        return row_of_client(self.folder / log, port, read)
 
 
 @pytest.fixture(scope="module", params=["uvloop", "asyncio"])
