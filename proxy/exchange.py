@@ -50,8 +50,8 @@ from proxy.listen.client import Client
 from proxy.observe.metrics import ConnectResult, RouteSeries
 from proxy.observe.record import RequestRecord
 from proxy.rules.actions import Decision, Forward, Reply
+from proxy.rules.compiled import Authenticate, CompiledRule
 from proxy.rules.request import RequestView
-from proxy.rules.table import Authenticate, CompiledRule
 from proxy.rules.transforms import rewritten_host, rewritten_target, transformed
 from proxy.runtime import Listener, Runtime
 from proxy.stickiness import StickyRequest
