@@ -39,9 +39,10 @@ from proxy.errors import (
 )
 from proxy.forward.connection import TargetConnection
 from proxy.forward.headers import ForwardedLines, request_head_to_target, response_block_to_client
-from proxy.forward.http2 import Http2Pool, TargetStream
+from proxy.forward.http2 import TargetStream
+from proxy.forward.integration import IntegrationCall
 from proxy.forward.pool import Pool
-from proxy.forward.transports import pool_of
+from proxy.forward.transports import AnyPool, pool_of
 from proxy.http1.body import ChunkedBody, decode_chunked
 from proxy.http1.head import CHUNKED, ResponseHead, join_fields
 from proxy.http1.pages import REASONS
@@ -70,7 +71,7 @@ IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 """Methods that may be repeated after they were sent (RFC 9110 9.2.2)."""
 
 
-Connection = TargetConnection | TargetStream
+Connection = TargetConnection | TargetStream | IntegrationCall
 
 
 class RequestExchange(RequestRecord):
@@ -415,7 +416,7 @@ class RequestExchange(RequestRecord):
         pool = target.pool
         if type(pool) is not Pool:
             assert self._group is not None
-            pool = pool_of(target, self._group.config.protocol_version)
+            pool = pool_of(target, self._group.config)
         connection = None if anew else pool.take_idle()
         if connection is not None:
             self._dispatch(connection, data)
@@ -425,7 +426,7 @@ class RequestExchange(RequestRecord):
             self._client.pause()
         self._task = asyncio.get_running_loop().create_task(self._connect(pool))
 
-    async def _connect(self, pool: Pool | Http2Pool) -> None:
+    async def _connect(self, pool: AnyPool) -> None:
         try:
             connection = await pool.connect()
         except TargetError as error:
@@ -651,6 +652,8 @@ class RequestExchange(RequestRecord):
         self._gateway.note(error, self)
         if self.protocol == HTTP2 and is_grpc(self.view.fields):
             self._answer(error.status, error_headers(error.status), b"")
+        elif error.answer is not None:
+            self._answer(error.status, *error.answer)
         else:
             self._answer(error.status, PAGE_HEADERS, self._gateway.page(error.status))
 

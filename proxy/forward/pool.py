@@ -15,6 +15,7 @@ from proxy.targets.target import HealthState, Target
 
 if TYPE_CHECKING:
     from proxy.forward.http2 import TargetStream
+    from proxy.forward.integration import IntegrationCall
 
 ProtocolT = TypeVar("ProtocolT", bound=asyncio.Protocol)
 
@@ -45,11 +46,11 @@ class TargetPool(ABC):
         self._retired = False
 
     @abstractmethod
-    def take_idle(self) -> TargetConnection | TargetStream | None:
+    def take_idle(self) -> TargetConnection | TargetStream | IntegrationCall | None:
         """What can take a request at once, or None."""
 
     @abstractmethod
-    async def connect(self) -> TargetConnection | TargetStream:
+    async def connect(self) -> TargetConnection | TargetStream | IntegrationCall:
         """Something new to take a request.
 
         Raises:
@@ -75,6 +76,10 @@ class TargetPool(ABC):
     def count(self) -> int:
         """All open connections."""
 
+    def tls(self, alpn: str) -> ssl.SSLContext:
+        """What to speak TLS with, where the target's scheme is https."""
+        return unverified_tls(alpn)
+
     async def _open(
         self, make: Callable[[], ProtocolT], alpn: str, ready: Callable[[ProtocolT], Awaitable[None]] | None = None
     ) -> ProtocolT:
@@ -94,7 +99,7 @@ class TargetPool(ABC):
                     make,
                     target.address,
                     target.port,
-                    ssl=unverified_tls(alpn) if target.scheme == "https" else None,
+                    ssl=self.tls(alpn) if target.scheme == "https" else None,
                     server_hostname=target.host if target.scheme == "https" else None,
                 )
                 if ready is not None:

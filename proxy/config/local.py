@@ -1,0 +1,65 @@
+"""`local` of a target group: what the load balancer has no word for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from proxy.config.endpoint import BadEndpointError, Endpoint
+from proxy.config.model import FunctionConfig
+from proxy.config.records import Field, Fields, Record
+from proxy.config.shapes import Choice, Fault, Text
+
+PAYLOAD = Field(
+    "payload",
+    Choice("alb", "1.0", "2.0"),
+    "The event that a function gets: the load balancer's, or payload format 1.0 or 2.0 of API Gateway.",
+    default="alb",
+)
+INVOCATION = Field(
+    "invocation",
+    Choice("sync", "async"),
+    "Whether the client waits for the function, or gets a 202 as soon as its event is queued.",
+    default="sync",
+)
+
+
+def _endpoint(text: str) -> Fault | None:
+    try:
+        Endpoint.parse(text)
+    except BadEndpointError:
+        return Fault("invalid-value", "is not the URL of an endpoint: write http://host:port")
+    return None
+
+
+ENDPOINT = Field(
+    "endpoint",
+    Text("a URL", checks=(_endpoint,)),
+    "Where the function is invoked, http://host:port. Default: AWS_ENDPOINT_URL_LAMBDA, else AWS_ENDPOINT_URL, else "
+    "Lambda in its region.",
+)
+OF_FUNCTIONS = (PAYLOAD, INVOCATION, ENDPOINT)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalConfig:
+    """What `local` says, before it is known what the group has for a target."""
+
+    fields: Fields
+
+    def function(self, name: str, target_group: str, *, multi_value: bool) -> FunctionConfig:
+        return FunctionConfig(
+            name,
+            target_group,
+            cast(Any, self.fields.get(PAYLOAD, "alb")),
+            cast(Any, self.fields.get(INVOCATION, "sync")),
+            self.fields.get(ENDPOINT, ""),
+            multi_value,
+        )
+
+
+LOCAL: Field[LocalConfig] = Field(
+    "local",
+    Record("what is local", OF_FUNCTIONS, LocalConfig),
+    "What the load balancer has no word for: how a function is called.",
+)

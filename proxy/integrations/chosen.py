@@ -1,0 +1,19 @@
+"""Which integration a target group has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from proxy.config.model import TargetGroupConfig
+from proxy.integrations.function import FUNCTIONS
+from proxy.integrations.service import Integration
+
+
+def integration_of(config: TargetGroupConfig, environ: Mapping[str, str]) -> Integration:
+    """The integration of a group that has one.
+
+    Raises:
+        BadEndpointError: The environment names an endpoint that is none.
+    """
+    assert config.function is not None
+    return FUNCTIONS[config.function.payload](config.function, environ)
