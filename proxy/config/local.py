@@ -7,12 +7,25 @@ from typing import Any, cast
 
 from proxy.config.endpoint import BadEndpointError, Endpoint
 from proxy.config.model import FunctionConfig
+from proxy.config.problem import Place, Report
 from proxy.config.records import Field, Fields, Record
-from proxy.config.shapes import Choice, Fault, Text
+from proxy.config.shapes import Choice, Fault, Text, unquoted
+from proxy.config.tree import Scalar
+
+
+class _QuotedChoice(Choice):
+    """Words that YAML would read as numbers without their quotes."""
+
+    def read_scalar(self, value: Scalar, place: Place, report: Report) -> str | None:
+        if value.kind not in ("string", "environment"):
+            report.error("wrong-type", place, unquoted(value, "a payload format"))
+            return None
+        return super().read_scalar(value, place, report)
+
 
 PAYLOAD = Field(
     "payload",
-    Choice("alb", "1.0", "2.0"),
+    _QuotedChoice("alb", "1.0", "2.0"),
     "The event that a function gets: the load balancer's, or payload format 1.0 or 2.0 of API Gateway.",
     default="alb",
 )

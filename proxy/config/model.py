@@ -267,8 +267,8 @@ class FunctionConfig:
 class HealthCheckConfig:
     """`health_check` of a target group (alb.md 5.7). `matcher` is a set of ranges, both ends included.
 
-    `protocol_version` and `function` are the group's; with GRPC the codes of `matcher` are gRPC's. `port` None means the
-    traffic port; `protocol` is that of the target where the file does not say.
+    `protocol_version` and `function` are the group's; with GRPC the codes of `matcher` are gRPC's. `port` None means
+    the traffic port; `protocol` is that of the target where the file does not say.
     """
 
     enabled: bool = True

@@ -327,7 +327,7 @@ class IntegrationPool(TargetPool):
             self._integration = integration_of(config, os.environ)
         except BadEndpointError as error:
             self._fault = str(error)
-            logger.error("target group %s: %s", config.name, error)
+            logger.warning("target group %s: %s", config.name, error)
             return
         endpoint = self._integration.service.endpoint
         self._service_pool = ServicePool(Target(endpoint.scheme, endpoint.host, endpoint.port))

@@ -50,7 +50,7 @@ _NOBODY: Final = dict.fromkeys(
 
 
 def event_1_0(request: HttpRequest, group: str, authorizer: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Payload format 1.0: header names as received, single and multiple values side by side, null for what is absent."""
+    """Payload format 1.0: names as received, single and multiple values side by side, null for what is absent."""
     headers = _text(request.headers)
     query = _decoded_query(request)
     body, encoded = _body(request)
