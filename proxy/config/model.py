@@ -325,6 +325,11 @@ class TargetGroupConfig:
     place: Place = attribute(default=NOWHERE, compare=False)
 
     @property
+    def target_type(self) -> Literal["ip", "lambda"]:
+        """What the targets are."""
+        return "ip" if self.function is None else "lambda"
+
+    @property
     def transport(self) -> object:
         """What connections to its targets depend on: a change of it needs new ones."""
         return self.protocol_version, self.function
