@@ -40,19 +40,12 @@ class Caller(Receiver, Protocol):
     started_at: float
 
 
-@lru_cache(maxsize=1)
-def verified_tls() -> ssl.SSLContext:
+@lru_cache(maxsize=2)
+def verified_tls(alpn: str) -> ssl.SSLContext:
     """TLS towards services, whose certificates count, unlike those of targets."""
-    return ssl.create_default_context()
-
-
-class ServicePool(Pool):
-    """Connections to a service; with `https` its certificate is verified."""
-
-    __slots__ = ()
-
-    def tls(self, alpn: str) -> ssl.SSLContext:
-        return verified_tls()
+    context = ssl.create_default_context()
+    context.set_alpn_protocols([alpn])
+    return context
 
 
 class IntegrationCall:
@@ -84,7 +77,7 @@ class IntegrationCall:
 
     was_stale = False
 
-    def __init__(self, pool: ServicePool, integration: Integration) -> None:
+    def __init__(self, pool: Pool, integration: Integration) -> None:
         self.keep_alive = True
         self.received_any = False
         self.used = True
@@ -330,7 +323,7 @@ class IntegrationPool(TargetPool):
             logger.warning("target group %s: %s", config.name, error)
             return
         endpoint = self._integration.service.endpoint
-        self._service_pool = ServicePool(Target(endpoint.scheme, endpoint.host, endpoint.port))
+        self._service_pool = Pool(Target(endpoint.scheme, endpoint.host, endpoint.port), verified_tls)
 
     def take_idle(self) -> IntegrationCall:
         if self._fault:

@@ -36,12 +36,17 @@ def unverified_tls(alpn: str = "http/1.1") -> ssl.SSLContext:
 
 
 class TargetPool(ABC):
-    """All connections to one target, whatever they speak. It lives and is carried over with the target."""
+    """All connections to one target, whatever they speak. It lives and is carried over with the target.
 
-    __slots__ = ("_connecting", "_retired", "target")
+    Args:
+        tls: What to speak TLS with where the target's scheme is https, given the protocol to agree on.
+    """
 
-    def __init__(self, target: Target) -> None:
+    __slots__ = ("_connecting", "_retired", "_tls", "target")
+
+    def __init__(self, target: Target, tls: Callable[[str], ssl.SSLContext] = unverified_tls) -> None:
         self.target = target
+        self._tls = tls
         self._connecting: set[asyncio.Timeout] = set()
         self._retired = False
 
@@ -76,10 +81,6 @@ class TargetPool(ABC):
     def count(self) -> int:
         """All open connections."""
 
-    def tls(self, alpn: str) -> ssl.SSLContext:
-        """What to speak TLS with, where the target's scheme is https."""
-        return unverified_tls(alpn)
-
     async def _open(
         self, make: Callable[[], ConnectionT], alpn: str, ready: Callable[[ConnectionT], Awaitable[None]] | None = None
     ) -> ConnectionT:
@@ -99,7 +100,7 @@ class TargetPool(ABC):
                     cast("Callable[[], asyncio.Protocol]", make),
                     target.address,
                     target.port,
-                    ssl=self.tls(alpn) if target.scheme == "https" else None,
+                    ssl=self._tls(alpn) if target.scheme == "https" else None,
                     server_hostname=target.host if target.scheme == "https" else None,
                 )
                 opened = cast("ConnectionT", connection)
@@ -127,8 +128,8 @@ class Pool(TargetPool):
 
     __slots__ = ("_connections", "_idle")
 
-    def __init__(self, target: Target) -> None:
-        super().__init__(target)
+    def __init__(self, target: Target, tls: Callable[[str], ssl.SSLContext] = unverified_tls) -> None:
+        super().__init__(target, tls)
         self._idle: list[TargetConnection] = []
         self._connections: set[TargetConnection] = set()
 

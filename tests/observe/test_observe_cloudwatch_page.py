@@ -80,7 +80,7 @@ def test_a_query_uses_metrics_and_labels_that_exist(query: str) -> None:
 def traffic() -> list[tuple[int, RequestRecord]]:
     """How many of which request; each kind another number, so that no query can count the wrong one."""
     nobody: dict[str, Any] = {"target_group": "", "target_id": "", "target_status": 0, "head_at": 0.0}
-    of_function: dict[str, Any] = {"target_group": "resize", "target_id": "resize"}
+    of_function: dict[str, Any] = {"target_id": "resize"}
     failed: dict[str, Any] = {"target_status": 0, "head_at": 0.0}
     return [
         (100, forwarded(rule="a")),
@@ -108,8 +108,8 @@ FORWARDED = 100 + 1 + 2 + 3 + 5 + 7 + 13
 OF_RULE_A = FUNCTION + 100 + 1 + 17 + 19 + 23 + 29 + 31
 EXPECTED = {
     "RequestCount": FORWARDED + FUNCTION,
-    "RequestCount (TargetGroup)": FORWARDED,
-    "RequestCountPerTarget (TargetGroup)": FORWARDED / 2,
+    "RequestCount (TargetGroup)": FORWARDED + FUNCTION,
+    "RequestCountPerTarget (TargetGroup)": (FORWARDED + FUNCTION) / 2,
     "ActiveConnectionCount": 40 + 50,
     "NewConnectionCount": 60 + 3,
     "ProcessedBytes": (sum(count for count, _ in traffic()) - 37) * 800,
@@ -144,7 +144,7 @@ EXPECTED = {
     "UnhealthyRoutingRequestCount (TargetGroup)": 8,
     "LambdaInternalError (TargetGroup)": 47,
     "LambdaUserError (TargetGroup)": 43,
-    "LambdaTargetProcessedBytes": FUNCTION * 800,
+    "LambdaTargetProcessedBytes": (FORWARDED + 11 + FUNCTION) * 800,
     "ELBAuthSuccess": 3,
     "ELBAuthFailure": 5,
     "ELBAuthError": 4,
@@ -223,7 +223,7 @@ def _series_of_a_minute() -> list[dict[str, str]]:
             client_connections=(40, 60),
             target_connections={"users": 50},
             target_states={("users", "healthy"): 2, ("users", "unhealthy"): 3, ("users", "draining"): 1},
-            target_types={"users": "ip", "resize": "lambda"},
+            target_types={"users": "lambda"},
             fail_open={"users": True},
             unhealthy_routing_requests={"users": 8},
         )
