@@ -24,7 +24,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from proxy.auth.outcome import UNTOUCHED, Later, Outcome, Passed
-from proxy.config.model import LoadBalancerAttributes
+from proxy.config.model import JwtValidationConfig, LoadBalancerAttributes
 from proxy.errors import (
     BadRequestError,
     ClientClosedError,
@@ -194,6 +194,17 @@ class RequestExchange(RequestRecord):
     @property
     def tls(self) -> TlsSession | None:
         return self._client.tls
+
+    @property
+    def validated_token(self) -> bytes:
+        """The bearer token that jwt-validation let pass, empty without one; for what tells others of it."""
+        config = self._listener.config
+        rule = next((rule for rule in config.rules if rule.name == self.rule), None)
+        authentication = config.default_authentication if rule is None else rule.authentication
+        if not isinstance(authentication, JwtValidationConfig):
+            return b""
+        assert self.view is not None
+        return self.view.fields[b"authorization"].partition(b" ")[2].strip(b" ")
 
     # From the client
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from proxy.config.endpoint import BadEndpointError, Endpoint
-from proxy.config.model import FunctionConfig
+from proxy.config.events import EVENT
+from proxy.config.model import EventConfig, FunctionConfig
 from proxy.config.problem import Place, Report
 from proxy.config.records import Field, Fields, Record
 from proxy.config.shapes import Choice, Fault, Text, unquoted
@@ -48,10 +49,10 @@ def _endpoint(text: str) -> Fault | None:
 ENDPOINT = Field(
     "endpoint",
     Text("a URL", checks=(_endpoint,)),
-    "Where the function is invoked, http://host:port. Default: AWS_ENDPOINT_URL_LAMBDA, else AWS_ENDPOINT_URL, else "
-    "Lambda in its region.",
+    "Where Lambda, or the service that takes the event, is: http://host:port. Default: AWS_ENDPOINT_URL_LAMBDA (_SQS "
+    "and so on), else AWS_ENDPOINT_URL, else AWS.",
 )
-OF_FUNCTIONS = (PAYLOAD, INVOCATION, ENDPOINT)
+OF_FUNCTIONS = (PAYLOAD, INVOCATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class LocalConfig:
     fields: Fields
 
     def function(self, name: str, target_group: str, *, multi_value: bool) -> FunctionConfig:
+        """How the group's function is called."""
         return FunctionConfig(
             name,
             target_group,
@@ -70,9 +72,14 @@ class LocalConfig:
             multi_value,
         )
 
+    def event(self) -> EventConfig | None:
+        """Where the group's requests are put."""
+        event = self.fields.find(EVENT)
+        return None if event is None else replace(event, endpoint=self.fields.get(ENDPOINT, ""))
+
 
 LOCAL: Field[LocalConfig] = Field(
     "local",
-    Record("what is local", OF_FUNCTIONS, LocalConfig),
-    "What the load balancer has no word for: how a function is called.",
+    Record("what is local", (*OF_FUNCTIONS, ENDPOINT, EVENT), LocalConfig),
+    "What the load balancer has no word for: how a function is called, or where an event is put.",
 )

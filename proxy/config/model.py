@@ -222,8 +222,8 @@ class ListenerConfig:
     place: Place = attribute(default=NOWHERE, compare=False)
 
 
-Scheme = Literal["http", "https", "lambda"]
-"""How a target is reached; `lambda` is a function, whose host is its name or ARN and whose port is 0."""
+Scheme = Literal["http", "https", "lambda", "event"]
+"""How a target is reached. `lambda` is a function, `event` a service: the host is what it is called, the port 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,11 +237,16 @@ class TargetConfig:
 
     @property
     def url(self) -> str:
-        """`http://host:port`, an IPv6 address in brackets; of a function `lambda:` and its name."""
-        if self.scheme == "lambda":
-            return f"lambda:{self.host}"
+        """`http://host:port`, an IPv6 address in brackets; without an address, `lambda:` and the function's name."""
+        if not self.has_address:
+            return f"{self.scheme}:{self.host}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
+
+    @property
+    def has_address(self) -> bool:
+        """Whether it is reached at an address of its own."""
+        return self.scheme in ("http", "https")
 
 
 ProtocolVersion = Literal["HTTP1", "HTTP2", "GRPC"]
@@ -261,6 +266,21 @@ class FunctionConfig:
     invocation: Literal["sync", "async"] = "sync"
     endpoint: str = ""
     multi_value: bool = False
+
+
+EventSubtype = Literal["EventBridge-PutEvents", "SQS-SendMessage", "SNS-Publish", "Kinesis-PutRecord"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventConfig:
+    """`local.event` of a group: the call that puts a request where it is kept, and its parameters.
+
+    `endpoint` is empty where the environment decides.
+    """
+
+    subtype: EventSubtype
+    parameters: tuple[tuple[str, str], ...]
+    endpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +334,7 @@ class TargetGroupAttributes:
 
 @dataclass(frozen=True, slots=True)
 class TargetGroupConfig:
-    """One target group; `function` is there with `target_type: lambda` only."""
+    """One target group; `function` is there with `target_type: lambda` only, `event` with `local.event`."""
 
     name: str
     targets: tuple[TargetConfig, ...]
@@ -322,17 +342,20 @@ class TargetGroupConfig:
     attributes: TargetGroupAttributes = TargetGroupAttributes()
     protocol_version: ProtocolVersion = "HTTP1"
     function: FunctionConfig | None = None
+    event: EventConfig | None = None
     place: Place = attribute(default=NOWHERE, compare=False)
 
     @property
-    def target_type(self) -> Literal["ip", "lambda"]:
-        """What the targets are."""
+    def target_type(self) -> Literal["ip", "lambda", "event"]:
+        """What the targets are; `event` is none of the load balancer's types."""
+        if self.event is not None:
+            return "event"
         return "ip" if self.function is None else "lambda"
 
     @property
     def transport(self) -> object:
         """What connections to its targets depend on: a change of it needs new ones."""
-        return self.protocol_version, self.function
+        return self.protocol_version, self.function, self.event
 
 
 @dataclass(frozen=True, slots=True)

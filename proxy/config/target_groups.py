@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import cast
 
 from proxy.config.actions import TARGET_GROUP_NAME
+from proxy.config.events import EVENT
 from proxy.config.health_checks import HEALTH_CHECK, health_check
-from proxy.config.local import LOCAL, OF_FUNCTIONS
-from proxy.config.model import FunctionConfig, ProtocolVersion, TargetConfig, TargetGroupConfig
+from proxy.config.local import ENDPOINT, LOCAL, OF_FUNCTIONS, LocalConfig
+from proxy.config.model import FunctionConfig, HealthCheckConfig, ProtocolVersion, TargetConfig, TargetGroupConfig
 from proxy.config.problem import Place, Report
 from proxy.config.records import Field, Fields, MapOf, Record
 from proxy.config.shapes import Choice
@@ -32,16 +33,17 @@ ATTRIBUTES: Field[Fields] = Field(
 
 
 def _target_group(fields: Fields) -> TargetGroupConfig:
+    local = fields.find(LOCAL)
+    if local is not None and local.fields.has(EVENT):
+        return _event_group(fields, local)
     is_function = fields.get(TARGET_TYPE, "ip") == "lambda"
     targets = _targets(fields, is_function=is_function)
     version = cast(ProtocolVersion, fields.get(PROTOCOL_VERSION, "HTTP1"))
-    attributes = fields.find(ATTRIBUTES)
-    function = _function(fields, targets) if is_function else None
+    function = _function(fields, targets, local) if is_function else None
     if is_function and fields.has(PROTOCOL_VERSION):
         fields.error("not-for-target-type", PROTOCOL_VERSION, "a function has no protocol_version: remove it")
-    local = fields.find(LOCAL)
     if local is not None and not is_function:
-        for field in OF_FUNCTIONS:
+        for field in (*OF_FUNCTIONS, ENDPOINT):
             if local.fields.has(field):
                 message = f"{field.name} is for groups with target_type: lambda"
                 local.fields.error("not-for-target-type", field, message)
@@ -49,11 +51,27 @@ def _target_group(fields: Fields) -> TargetGroupConfig:
         fields.place.path,
         targets,
         health_check(fields.find(HEALTH_CHECK), "HTTP1" if is_function else version, function, fields.report),
-        target_group_attributes(attributes, is_function=is_function),
+        target_group_attributes(fields.find(ATTRIBUTES), is_function=is_function),
         "HTTP1" if is_function else version,
         function,
-        fields.place,
+        place=fields.place,
     )
+
+
+def _event_group(fields: Fields, local: LocalConfig) -> TargetGroupConfig:
+    """A group whose requests are put where they are kept: it has nothing else."""
+    for field in (TARGETS, TARGET_TYPE, PROTOCOL_VERSION, HEALTH_CHECK, ATTRIBUTES):
+        if fields.has(field):
+            message = f"a group with local.event has no {field.name}: remove one of the two"
+            fields.error("conflicting-keys", field, message)
+    for field in OF_FUNCTIONS:
+        if local.fields.has(field):
+            message = f"{field.name} is for groups with target_type: lambda"
+            local.fields.error("not-for-target-type", field, message)
+    event = local.event()
+    targets = () if event is None else (TargetConfig("event", event.subtype, 0, fields.place),)
+    unchecked = HealthCheckConfig(enabled=False)
+    return TargetGroupConfig(fields.place.path, targets, unchecked, event=event, place=fields.place)
 
 
 def _targets(fields: Fields, *, is_function: bool) -> tuple[TargetConfig, ...]:
@@ -80,11 +98,10 @@ def _targets(fields: Fields, *, is_function: bool) -> tuple[TargetConfig, ...]:
     return targets
 
 
-def _function(fields: Fields, targets: tuple[TargetConfig, ...]) -> FunctionConfig:
+def _function(fields: Fields, targets: tuple[TargetConfig, ...], local: LocalConfig | None) -> FunctionConfig:
     name = targets[0].host if targets else ""
     group = fields.place.path.rpartition(".")[2]
     multi_value = multi_value_headers(fields.find(ATTRIBUTES))
-    local = fields.find(LOCAL)
     if local is None:
         return FunctionConfig(name, group, multi_value=multi_value)
     return local.function(name, group, multi_value=multi_value)

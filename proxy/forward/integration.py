@@ -21,6 +21,8 @@ from proxy.forward.pool import Pool, TargetPool
 from proxy.http1.body import ChunkedBody, decode_chunked
 from proxy.http1.head import CHUNKED, Headers, RequestHead, ResponseHead, request_body_length
 from proxy.integrations.chosen import integration_of
+from proxy.integrations.event import EventIntegration
+from proxy.integrations.function import FunctionIntegration
 from proxy.integrations.message import HttpRequest, Reply
 from proxy.integrations.service import Integration
 from proxy.targets.target import Target
@@ -38,6 +40,10 @@ class Caller(Receiver, Protocol):
     client: str
     protocol: bytes
     started_at: float
+
+    @property
+    def validated_token(self) -> bytes:
+        """The bearer token that jwt-validation let pass, empty without one."""
 
 
 @lru_cache(maxsize=2)
@@ -111,7 +117,7 @@ class IntegrationCall:
         method, target, _ = line.split(b" ")
         self._head = head = RequestHead.of(method, target, 1, block)
         if b"upgrade" in head.fields:
-            self._fail_soon(IntegrationError("LambdaWebsocketNotSupported", "a function has no connection", status=400))
+            self._fail_soon(self._fault_of("WebsocketNotSupported", "there is no connection behind an event", 400))
             return
         length = request_body_length(head)
         if length == CHUNKED:
@@ -162,7 +168,7 @@ class IntegrationCall:
 
     def _too_large(self) -> None:
         limit = self._integration.max_body_bytes
-        self._fail_soon(IntegrationError("LambdaRequestTooLarge", f"the body is over {limit} bytes", status=413))
+        self._fail_soon(self._fault_of("RequestTooLarge", f"the body is over {limit} bytes", 413))
 
     def _ask(self) -> None:
         receiver, head = self._receiver, self._head
@@ -174,7 +180,14 @@ class IntegrationCall:
         try:
             self._data = self._integration.ask(
                 HttpRequest(
-                    head.method, head.target, headers, body, receiver.client, receiver.protocol, receiver.started_at
+                    head.method,
+                    head.target,
+                    headers,
+                    body,
+                    receiver.client,
+                    receiver.protocol,
+                    receiver.started_at,
+                    receiver.validated_token,
                 )
             )
         except IntegrationError as error:
@@ -200,7 +213,7 @@ class IntegrationCall:
             connection = await self._pool.connect()
         except TargetError as error:
             self._task = None
-            self._fail(_connection_error(error))
+            self._fail(self._connection_error(error))
             return
         self._task = None
         self._call(connection)
@@ -239,14 +252,15 @@ class IntegrationCall:
         head = self._head
         assert head is not None
         is_stale = connection is not None and connection.used and isinstance(error, TargetClosedError)
-        if is_stale and not self.received_any and not self._is_repeated and head.method in IDEMPOTENT:
+        may_repeat = head.method in IDEMPOTENT or self._integration.is_repeatable
+        if is_stale and may_repeat and not self.received_any and not self._is_repeated:
             self._is_repeated = True
             self._call(None)
             return
-        self._fail(_connection_error(error))
+        self._fail(self._connection_error(error))
 
     def tunnel_opened(self, head: ResponseHead, data: bytes, now: float) -> None:
-        self._fail(IntegrationError("LambdaServiceException", "the service switched protocols unasked"))
+        self._fail(self._fault_of("ServiceException", "the service switched protocols unasked"))
 
     def tunnel_received(self, data: bytes) -> None:
         """The connection was closed by then."""
@@ -280,7 +294,7 @@ class IntegrationCall:
 
     def _late(self) -> None:
         limit = self._integration.timeout_seconds
-        self._fail(IntegrationError("LambdaConnectionTimeout", f"no result within {limit:g} s", status=504))
+        self._fail(self._fault_of("ConnectionTimeout", f"no result within {limit:g} s", 504))
 
     def _fail(self, error: IntegrationError) -> None:
         receiver = self._receiver
@@ -293,6 +307,14 @@ class IntegrationCall:
         self._body.clear()
         asyncio.get_running_loop().call_soon(self._fail, error)
 
+    def _connection_error(self, error: TargetError) -> IntegrationError:
+        if isinstance(error, TargetConnectTimeout):
+            return self._fault_of("ConnectionTimeout", str(error), 504)
+        return self._fault_of("ConnectionError", str(error))
+
+    def _fault_of(self, word: str, detail: str, status: int = 502) -> IntegrationError:
+        return IntegrationError(f"{self._integration.prefix}{word}", detail, status=status)
+
     def _stop_waiting(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -302,20 +324,15 @@ class IntegrationCall:
             self._task = None
 
 
-def _connection_error(error: TargetError) -> IntegrationError:
-    if isinstance(error, TargetConnectTimeout):
-        return IntegrationError("LambdaConnectionTimeout", str(error), status=504)
-    return IntegrationError("LambdaConnectionError", str(error))
-
-
 class IntegrationPool(TargetPool):
     """The way to the service behind a target. Calls need no connection of their own, so there is always one at hand."""
 
-    __slots__ = ("_fault", "_integration", "_service_pool")
+    __slots__ = ("_fault", "_integration", "_prefix", "_service_pool")
 
     def __init__(self, target: Target, config: TargetGroupConfig) -> None:
         super().__init__(target)
         self._fault = ""
+        self._prefix = FunctionIntegration.prefix if config.function is not None else EventIntegration.prefix
         try:
             self._integration = integration_of(config, os.environ)
         except BadEndpointError as error:
@@ -327,7 +344,7 @@ class IntegrationPool(TargetPool):
 
     def take_idle(self) -> IntegrationCall:
         if self._fault:
-            raise IntegrationError("LambdaConnectionError", self._fault)
+            raise IntegrationError(f"{self._prefix}ConnectionError", self._fault)
         return IntegrationCall(self._service_pool, self._integration)
 
     async def connect(self) -> IntegrationCall:

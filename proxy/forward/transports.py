@@ -22,7 +22,7 @@ def pool_of(target: Target, config: TargetGroupConfig) -> AnyPool:
     """The pool of this target of this group, made at first use. It lives and is carried over with the target."""
     pool = target.pool
     if not isinstance(pool, AnyPool):
-        if config.function is not None:
+        if config.function is not None or config.event is not None:
             pool = IntegrationPool(target, config)
         else:
             pool = TRANSPORTS[config.protocol_version](target)

@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 
 from proxy.config.arns import ACCOUNT, hex_id
 from proxy.http1.head import Headers
+from proxy.integrations.claims import authorizer
 from proxy.integrations.message import Answer, HttpRequest, is_text
 from proxy.integrations.results import (
     body_of,
@@ -49,7 +50,7 @@ _NOBODY: Final = dict.fromkeys(
 )
 
 
-def event_1_0(request: HttpRequest, group: str, authorizer: dict[str, Any] | None = None) -> dict[str, Any]:
+def event_1_0(request: HttpRequest, group: str) -> dict[str, Any]:
     """Payload format 1.0: names as received, single and multiple values side by side, null for what is absent."""
     headers = _text(request.headers)
     query = _decoded_query(request)
@@ -69,7 +70,7 @@ def event_1_0(request: HttpRequest, group: str, authorizer: dict[str, Any] | Non
         "requestContext": {
             "accountId": ACCOUNT,
             "apiId": _api_id(group),
-            "authorizer": _claims_1_0(authorizer),
+            "authorizer": authorizer(request.token) or {"claims": None, "scopes": None},
             "domainName": host,
             "domainPrefix": host.partition(".")[0],
             "extendedRequestId": request_id,
@@ -91,7 +92,7 @@ def event_1_0(request: HttpRequest, group: str, authorizer: dict[str, Any] | Non
     }
 
 
-def event_2_0(request: HttpRequest, group: str, authorizer: dict[str, Any] | None = None) -> dict[str, Any]:
+def event_2_0(request: HttpRequest, group: str) -> dict[str, Any]:
     """Payload format 2.0: lower-case names, repeated values joined by commas, cookies apart, absent things left out."""
     headers = [(name.lower(), value) for name, value in _text(request.headers)]
     cookies = [
@@ -113,8 +114,8 @@ def event_2_0(request: HttpRequest, group: str, authorizer: dict[str, Any] | Non
     if query:
         made["queryStringParameters"] = _joined(query)
     context: dict[str, Any] = {"accountId": ACCOUNT, "apiId": _api_id(group)}
-    if authorizer is not None:
-        context["authorizer"] = {"jwt": authorizer}
+    if request.token:
+        context["authorizer"] = {"jwt": authorizer(request.token)}
     made["requestContext"] = context | {
         "domainName": host,
         "domainPrefix": host.partition(".")[0],
@@ -167,10 +168,6 @@ def answer_2_0(payload: bytes) -> Answer:
 
 def _typed(headers: Headers, kind: bytes) -> Headers:
     return headers if has(headers, b"content-type") else [*headers, (b"content-type", kind)]
-
-
-def _claims_1_0(authorizer: dict[str, Any] | None) -> dict[str, Any] | None:
-    return None if authorizer is None else {"claims": authorizer["claims"], "scopes": authorizer["scopes"]}
 
 
 def _path(request: HttpRequest) -> str:

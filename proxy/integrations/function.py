@@ -91,6 +91,8 @@ def _shown(payload: bytes) -> str:
 class FunctionIntegration(ABC):
     """A function that gets requests as events of one format."""
 
+    prefix = "Lambda"
+    is_repeatable = False
     max_body_bytes: int = alb.MAX_BYTES
     max_reply_bytes: int = alb.MAX_BYTES + 1
     timeout_seconds: float = 0.0

@@ -19,6 +19,7 @@ class HttpRequest:
         client: The client's IP address.
         protocol: Of the client, such as `HTTP/1.1`.
         received_at: In seconds since the epoch.
+        token: The bearer token, if jwt-validation let it pass.
     """
 
     method: bytes
@@ -28,6 +29,7 @@ class HttpRequest:
     client: str = "127.0.0.1"
     protocol: bytes = b"HTTP/1.1"
     received_at: float = 0.0
+    token: bytes = b""
 
     @property
     def path(self) -> bytes:

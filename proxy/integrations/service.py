@@ -35,16 +35,21 @@ class Service:
     credentials: Credentials | None = None
 
     @classmethod
-    def of(cls, name: str, environ: Mapping[str, str], *, url: str = "", region: str = "") -> Service:
+    def of(
+        cls, name: str, environ: Mapping[str, str], *, url: str = "", region: str = "", variable: str = ""
+    ) -> Service:
         """The service at `url`, else at AWS_ENDPOINT_URL_<NAME>, else at AWS_ENDPOINT_URL, else in AWS.
+
+        Args:
+            variable: What stands for <NAME> where it is not the name.
 
         Raises:
             BadEndpointError: The URL is none.
         """
         region = region or region_of(environ)
-        own = f"AWS_ENDPOINT_URL_{name.upper()}"
+        own = f"AWS_ENDPOINT_URL_{variable or name.upper()}"
         domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-        in_aws = f"https://{ENDPOINT_PREFIXES.get(name, name)}.{region}.{domain}"
+        in_aws = f"https://{name}.{region}.{domain}"
         endpoint = Endpoint.parse(url or environ.get(own) or environ.get("AWS_ENDPOINT_URL") or in_aws)
         return cls(name, region, endpoint, Credentials.of(environ))
 
@@ -72,20 +77,20 @@ class Service:
         return path, sent
 
 
-ENDPOINT_PREFIXES: Mapping[str, str] = {}
-"""Services whose host name is not the name in their signatures."""
-
-
 class Integration(Protocol):
     """One way of giving a request to a service.
 
     Attributes:
-        max_body_bytes: Larger requests get `too_large`.
+        max_body_bytes: Larger requests are refused.
         max_reply_bytes: Larger replies are cut off; `answer` then judges what there is.
-        timeout_seconds: After which `late` is the answer; 0 leaves it to the idle timeout.
+        prefix: Of the reasons that are the connection's and not the service's.
+        is_repeatable: Whether a call may be made twice, whatever the request's method.
+        timeout_seconds: After which the call is given up; 0 leaves it to the idle timeout.
     """
 
     service: Service
+    prefix: str
+    is_repeatable: bool
     max_body_bytes: int
     max_reply_bytes: int
     timeout_seconds: float

@@ -463,8 +463,8 @@ def _health_of(target: Target) -> TargetHealth:
 
 
 def _literal(entry: TargetConfig) -> str | None:
-    """The address in its shortest form, or a function as it is; None if the host is a name to be resolved."""
-    if entry.scheme == "lambda":
+    """The address in its shortest form, or what has none as it is; None if the host is a name to be resolved."""
+    if not entry.has_address:
         return entry.host
     try:
         return str(ip_address(entry.host))

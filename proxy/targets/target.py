@@ -84,9 +84,9 @@ class Target:
         self.address = address
         self.port = port
         self.host = host or address
-        if scheme == "lambda":
+        if scheme not in ("http", "https"):
             self.id = address
-            self.url = f"lambda:{address}"
+            self.url = f"{scheme}:{address}"
         else:
             self.id = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
             self.url = f"{scheme}://{self.id}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from config_tables import problems_of, table_with_group
 
 from proxy.config.load import load
-from proxy.config.model import FunctionConfig, HealthCheckConfig, TargetConfig, TargetGroupConfig
+from proxy.config.model import EventConfig, FunctionConfig, HealthCheckConfig, TargetConfig, TargetGroupConfig
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:users:live"
 
@@ -52,3 +53,64 @@ def test_a_function_that_is_switched_off_by_having_none() -> None:
     group = read("target_type: lambda\ntargets: []")
 
     assert group.targets == ()
+
+
+EVENT = "event: {integration_subtype: %s, request_parameters: {%s}}"
+QUEUE = EVENT % ("SQS-SendMessage", "QueueUrl: http://q/1/mails, MessageBody: $request.body.mail")
+
+
+def test_a_group_whose_requests_are_put_in_a_queue() -> None:
+    group = read(f"local: {{{QUEUE}, endpoint: http://localhost:4566}}")
+
+    assert group == TargetGroupConfig(
+        "monolith",
+        (TargetConfig("event", "SQS-SendMessage", 0),),
+        HealthCheckConfig(enabled=False),
+        event=EventConfig(
+            "SQS-SendMessage",
+            (("QueueUrl", "http://q/1/mails"), ("MessageBody", "$request.body.mail")),
+            "http://localhost:4566",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "path"),
+    [
+        pytest.param(f"targets: ['http://a:1']\nlocal: {{{QUEUE}}}", "conflicting-keys", "targets", id="targets too"),
+        pytest.param(
+            f"target_type: lambda\nlocal: {{{QUEUE}}}", "conflicting-keys", "target_type", id="a function too"
+        ),
+        pytest.param(f"local: {{{QUEUE}, payload: alb}}", "not-for-target-type", "local.payload", id="a payload"),
+        pytest.param(
+            f"local: {{{EVENT % ('SQS-SendMessage', 'QueueUrl: q')}}}",
+            "missing-key",
+            "local.event.request_parameters",
+            id="a parameter is missing",
+        ),
+        pytest.param(
+            f"local: {{{EVENT % ('SQS-SendMessage', 'QueueUrl: q, MessageBody: m, Delay: x')}}}",
+            "unknown-key",
+            "local.event.request_parameters.Delay",
+            id="a parameter that the call does not have",
+        ),
+        pytest.param(
+            f"local: {{{EVENT % ('SQS-SendMessage', 'QueueUrl: q, MessageBody: $request.bdy')}}}",
+            "invalid-value",
+            "local.event.request_parameters.MessageBody",
+            id="an expression that is none",
+        ),
+        pytest.param(
+            f"local: {{{EVENT % ('SQS-Send', 'QueueUrl: q')}}}",
+            "unknown-value",
+            "local.event.integration_subtype",
+            id="a subtype that is none",
+        ),
+        pytest.param("local: {event: {}}", "missing-key", "local.event", id="nothing said"),
+    ],
+)
+def test_a_bad_event(lines: str, code: str, path: str) -> None:
+    problems = [problem for problem in problems_of(table_with_group(lines)) if problem.severity == "error"]
+
+    assert (problems[0].code, problems[0].place.path) == (code, f"target_groups.monolith.{path}")
+    assert {problem.code for problem in problems} == {code}

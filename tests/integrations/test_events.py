@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.parser.models import (
     APIGatewayProxyEventModel,
     APIGatewayProxyEventV2Model,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mangum import Mangum
 
@@ -116,6 +116,22 @@ def test_payload_2_0() -> None:
     }
     assert (context["time"], context["timeEpoch"]) == ("04/Mar/2020:19:03:58 +0000", 1_583_348_638_390)
     assert event.keys().isdisjoint({"pathParameters", "stageVariables", "multiValueHeaders"})
+
+
+def test_a_verified_token_is_the_authorizer() -> None:
+    """Every claim is text, a list in brackets, as an HTTP API has it."""
+    claims = {"sub": "u-1", "exp": 1_700_000_000, "ok": True, "roles": ["a", "b"]}
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=")
+    request = HttpRequest(b"GET", b"/", [], token=b"e30." + payload + b".c2ln")
+    told = {
+        "claims": {"sub": "u-1", "exp": "1700000000", "ok": "true", "roles": "[a b]"},
+        "scopes": None,
+    }
+
+    assert event_1_0(request, "users")["requestContext"]["authorizer"] == told
+    assert event_2_0(request, "users")["requestContext"]["authorizer"] == {"jwt": told}
+    assert event_1_0(REQUEST, "users")["requestContext"]["authorizer"] == {"claims": None, "scopes": None}
+    assert "authorizer" not in event_2_0(REQUEST, "users")["requestContext"]
 
 
 def test_what_is_absent() -> None:
@@ -232,6 +248,7 @@ def _seen_by_mangum(event: dict[str, Any]) -> dict[str, Any]:
     return seen
 
 
+@settings(deadline=None)
 @given(requests())
 def test_the_models_of_aws_take_the_events(request: HttpRequest) -> None:
     AlbModel.model_validate(alb.event(request, ARN, multi_value=False))
@@ -239,6 +256,7 @@ def test_the_models_of_aws_take_the_events(request: HttpRequest) -> None:
     APIGatewayProxyEventV2Model.model_validate(event_2_0(request, "users"))
 
 
+@settings(deadline=None)
 @given(requests())
 def test_the_way_back_gives_the_request(request: HttpRequest) -> None:
     """What another's adapter makes of our event is what was sent, as far as the format carries it."""

@@ -9,7 +9,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.integrations.sigv4 import Credentials, signed
@@ -21,6 +21,7 @@ PATHS = st.sampled_from(
 VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20).map(str.strip)
 
 
+@settings(deadline=None)
 @given(
     path=PATHS,
     payload=st.binary(max_size=100),
