@@ -67,11 +67,11 @@ class IntegrationCall:
         "_head",
         "_integration",
         "_is_repeated",
+        "_length",
         "_payload",
         "_pool",
         "_received",
         "_receiver",
-        "_remaining",
         "_reply",
         "_task",
         "_timer",
@@ -92,9 +92,9 @@ class IntegrationCall:
         self._receiver: Caller | None = None
         self._to_head = False
         self._head: RequestHead | None = None
-        self._body: list[bytes] = []
+        self._body = bytearray()
         self._received = 0
-        self._remaining = 0
+        self._length = 0
         self._chunked: ChunkedBody | None = None
         self._data = b""
         self._is_repeated = False
@@ -121,25 +121,24 @@ class IntegrationCall:
             return
         length = request_body_length(head)
         if length == CHUNKED:
-            self._chunked = ChunkedBody(self._body)
+            self._chunked = ChunkedBody(self._decoded)
         elif length > self._integration.max_body_bytes:
             self._too_large()
             return
-        self._remaining = length
+        self._length = length
         self.send_more(data[end:])
 
     def send_more(self, data: bytes) -> None:
         """Take more of the request's body."""
         if self._receiver is None:
             return
-        self._received += len(data)
         if self._chunked is None:
-            self._body.append(data)
-            complete = self._received >= self._remaining
+            self._body += data
+            complete = len(self._body) >= self._length
         else:
-            self._chunked.feed(data)
+            self._body += decode_chunked(self._chunked, self._decoded, data)
             complete = self._chunked.complete
-        if sum(map(len, self._body)) > self._integration.max_body_bytes:
+        if len(self._body) > self._integration.max_body_bytes:
             self._too_large()
         elif complete:
             self._ask()
@@ -175,7 +174,7 @@ class IntegrationCall:
         assert receiver is not None
         assert head is not None
         headers: Headers = [line for line in head.headers if line[0].lower() not in _OF_THE_CONNECTION]
-        body = b"".join(self._body)
+        body = bytes(self._body)
         self._body.clear()
         try:
             self._data = self._integration.ask(

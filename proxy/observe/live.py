@@ -38,7 +38,7 @@ class LiveState:
         client_connections: How many are open, and how many ever were opened.
         target_connections: Target group name to open connections.
         target_states: (target group, state of health) to the number of targets in it.
-        target_types: Target group name to `ip` or `lambda`.
+        target_types: Target group name to `ip`, `lambda` or `event`.
         fail_open: Target group name to whether it sends to targets that are not healthy (alb.md 5.8).
         unhealthy_routing_requests: Target group name to how many requests were ever sent so.
     """

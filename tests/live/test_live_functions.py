@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from http2_peers import Http2Client
 from invoke_server import InvokeServer
 from live_gateway import Door, LiveGateway, wait_until
 from scripted_target import refused_port
@@ -440,3 +441,26 @@ def test_a_health_check_with_nobody_there() -> None:
     result = asyncio.run(probe(Target("lambda", "users", 0), HealthCheckConfig(function=config)))
 
     assert (result.failure, result.detail) == (HealthReason.FAILED_HEALTH_CHECKS, "connection refused while connecting")
+
+
+def test_a_client_that_speaks_http_2(invoke: InvokeServer) -> None:
+    live = gateway_with(table(invoke.port, ", payload: '2.0'"), door="http2")
+    with Http2Client(live.port) as client:
+        response = client.ask("POST", "/p", [("content-type", "text/plain")], b"abc")
+    live.close()
+
+    assert (response.status, response.body) == (200, b"hello")
+    assert (invoke.event["body"], invoke.event["isBase64Encoded"]) == ("abc", False)
+    assert invoke.event["requestContext"]["http"]["protocol"] == "HTTP/2.0"
+    assert "transfer-encoding" not in invoke.event["headers"]
+
+
+def test_a_mebibyte_in_tiny_chunks_costs_no_more_than_it_has(live: LiveGateway, invoke: InvokeServer) -> None:
+    """What was received is not looked at again with each piece: a client cannot make that grow."""
+    with connect(live.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(256):
+            client.send(b"1\r\nx\r\n" * 400)
+        client.send(b"0\r\n\r\n")
+        assert client.response().status == 200
+    assert invoke.event["body"] == "x" * 256 * 400
