@@ -72,7 +72,14 @@ def _json(value: Any) -> bytes:
 
 
 def _put_events(values: Values) -> bytes:
+    """The entry; a Detail that is no JSON object is refused here, since not all that stands in for a bus does."""
     entry = _texts(values)
+    try:
+        is_object = isinstance(json.loads(entry["Detail"]), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        raise BadValueError("Detail is not a JSON object")
     if "Resources" in entry:
         entry["Resources"] = entry["Resources"].split(",")
     if "Time" in entry:

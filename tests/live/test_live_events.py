@@ -8,15 +8,19 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from invoke_server import InvokeServer
 from live_gateway import Door
+from oidc_provider import OidcProvider, sign
 from scripted_target import ScriptedTarget, refused_port
 from table_gateway import gateway_with
 from wire import Wire, connect
 
+from proxy.config.model import JwtValidationConfig
 from proxy.observe.alb_lines import AlbLines
+from proxy.runtime import build
 
 POST = b"POST /clicks HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"
 
@@ -62,7 +66,7 @@ def test_what_the_bus_refuses_within_a_200_is_an_error(service: InvokeServer) ->
     live = gateway_with(table(service.port, "EventBridge-PutEvents", BUS))
     service.returns({"FailedEntryCount": 1, "Entries": [{"ErrorCode": "MalformedDetail"}]})
     with connect(live.port) as client:
-        client.send(POST % (1, b"{"))
+        client.send(POST % (2, b"{}"))
         response = client.response()
     record = live.record()
     live.close()
@@ -97,6 +101,38 @@ def test_a_bus_that_is_not_there_is_a_502() -> None:
     assert (response.status, json.loads(response.body)) == (502, {"message": "Bad Gateway"})
     assert live.record().reason == "Event.ConnectionError"
     live.close()
+
+
+def test_nothing_unauthorized_reaches_the_bus(service: InvokeServer) -> None:
+    """Only a token that jwt-validation lets pass; what it claims can be part of the event."""
+    provider = OidcProvider()
+    live = gateway_with(
+        table(service.port, "EventBridge-PutEvents", f"{BUS[:-1]}, Resources: $context.authorizer.claims.sub}}")
+    )
+    runtime = live.gateway.runtime
+    listener = replace(
+        runtime.config.listeners[0],
+        default_authentication=JwtValidationConfig(provider.url, f"{provider.url}/jwks"),
+    )
+    config = replace(runtime.config, listeners=(listener,))
+    live.call(lambda: live.gateway.replace(build(config, live.gateway.metrics)))
+    service.returns({"FailedEntryCount": 0, "Entries": [{"EventId": "e-1"}]})
+    statuses = []
+    for token in (
+        "",
+        sign(provider.claims(exp=1)),
+        sign(provider.claims(), by="second"),
+        sign(provider.claims(sub="u-7")),
+    ):
+        with connect(live.port) as client:
+            line = f"Authorization: Bearer {token}\r\n" if token else ""
+            client.send(f"POST / HTTP/1.1\r\nHost: x\r\n{line}Content-Length: 2\r\n\r\n{{}}".encode())
+            statuses.append(client.response().status)
+    live.close()
+    provider.close()
+
+    assert statuses == [401, 401, 401, 202]
+    assert [json.loads(request.body)["Entries"][0]["Resources"] for request in service.requests] == [["u-7"]]
 
 
 class FragileStream:
