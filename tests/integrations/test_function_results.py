@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from proxy.errors import IntegrationError
+from proxy.http1.head import parse_response_head
+from proxy.integrations.alb import answer as alb_answer
 from proxy.integrations.api_gateway import answer_1_0, answer_2_0
 from proxy.integrations.message import Answer
 from proxy.integrations.results import BadResultError
@@ -119,3 +125,44 @@ def test_what_is_no_response_in_1_0(result: Any) -> None:
 def test_cookies_must_be_strings() -> None:
     with pytest.raises(BadResultError):
         answer_2_0(b'{"statusCode": 200, "cookies": [1]}')
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+MEMBERS = ["statusCode", "statusDescription", "headers", "multiValueHeaders", "cookies", "body", "isBase64Encoded"]
+RESULTS = st.fixed_dictionaries({}, optional=dict.fromkeys(MEMBERS, JSON_VALUES)) | JSON_VALUES
+PLAUSIBLE = st.fixed_dictionaries(
+    {"statusCode": st.integers(198, 602)},
+    optional={
+        "statusDescription": st.text(max_size=9),
+        "headers": st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
+        "multiValueHeaders": st.dictionaries(
+            st.text(max_size=5), st.lists(st.text(max_size=5), max_size=2), max_size=3
+        ),
+        "body": st.text(max_size=9),
+        "isBase64Encoded": st.booleans(),
+    },
+)
+
+
+@settings(deadline=None)
+@given(RESULTS | PLAUSIBLE)
+def test_whatever_a_function_returns_is_a_response_or_an_error_with_a_name(result: Any) -> None:
+    """No result makes a head that means something else, and none makes the gateway stumble."""
+    payload = json.dumps(result).encode()
+    answers = []
+    for multi_value in (False, True):
+        with suppress(IntegrationError):
+            answers.append(alb_answer(payload, multi_value=multi_value))
+    for take in (answer_1_0, answer_2_0):
+        with suppress(BadResultError):
+            answers.append(take(payload))
+    for answer in answers:
+        head = answer.head()
+        line = b"HTTP/1.1 %d %s\r\n%s\r\n" % (answer.status, answer.reason, head.block)
+        read = parse_response_head(line)
+        assert (read.status, read.headers) == (answer.status, head.headers)
+        assert read.length == (0 if answer.status in (204, 304) else len(answer.body))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from http2_peers import Http2Client
 from invoke_server import InvokeServer
-from live_gateway import Door, LiveGateway, wait_until
+from live_gateway import PATIENCE, Door, LiveGateway, wait_until
 from scripted_target import refused_port
 from table_gateway import gateway_with, use_table
 from wire import Message, Wire, connect
@@ -464,3 +465,21 @@ def test_a_mebibyte_in_tiny_chunks_costs_no_more_than_it_has(live: LiveGateway, 
         client.send(b"0\r\n\r\n")
         assert client.response().status == 200
     assert invoke.event["body"] == "x" * 256 * 400
+
+
+def test_a_reload_does_not_cut_a_call(live: LiveGateway, invoke: InvokeServer) -> None:
+    """A function has no deregistration delay (alb.md 5.4): what was called is waited for."""
+    may_answer = threading.Event()
+
+    def slow(wire: Wire) -> None:
+        invoke.take(wire)
+        assert may_answer.wait(PATIENCE)
+        wire.send(invoke.reply)
+
+    invoke.script = slow
+    with connect(live.port) as client:
+        client.send(GET)
+        wait_until(lambda: bool(invoke.requests), "the function is not called")
+        use_table(live, table(invoke.port).replace("[users]", "[others]"))
+        may_answer.set()
+        assert client.response().status == 200
