@@ -66,6 +66,7 @@ class IntegrationCall:
         "_decoder",
         "_head",
         "_integration",
+        "_is_gathered",
         "_is_repeated",
         "_length",
         "_payload",
@@ -97,6 +98,7 @@ class IntegrationCall:
         self._length = 0
         self._chunked: ChunkedBody | None = None
         self._data = b""
+        self._is_gathered = False
         self._is_repeated = False
         self._connection: TargetConnection | None = None
         self._task: asyncio.Task[None] | None = None
@@ -130,7 +132,7 @@ class IntegrationCall:
 
     def send_more(self, data: bytes) -> None:
         """Take more of the request's body."""
-        if self._receiver is None:
+        if self._receiver is None or self._is_gathered:
             return
         if self._chunked is None:
             self._body += data
@@ -176,6 +178,7 @@ class IntegrationCall:
         headers: Headers = [line for line in head.headers if line[0].lower() not in _OF_THE_CONNECTION]
         body = bytes(self._body)
         self._body.clear()
+        self._is_gathered = True
         try:
             self._data = self._integration.ask(
                 HttpRequest(
@@ -302,8 +305,9 @@ class IntegrationCall:
             receiver.response_failed(self._integration.told(error))
 
     def _fail_soon(self, error: IntegrationError) -> None:
-        """Fail when the exchange has returned from sending."""
+        """Fail when the exchange has returned from sending; until then whatever comes is let go."""
         self._body.clear()
+        self._is_gathered = True
         asyncio.get_running_loop().call_soon(self._fail, error)
 
     def _connection_error(self, error: TargetError) -> IntegrationError:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote
 
+UNSIGNED = "X-Amzn-Trace-Id"
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -44,7 +46,7 @@ def signed(
     session, X-Amz-Security-Token.
 
     Args:
-        headers: All are signed; Host is among them.
+        headers: All are signed but X-Amzn-Trace-Id, which others on the way may change; Host is among them.
         path: As it is sent; its escapes are escaped once more in what is signed, as everywhere but in S3.
         now: In seconds since the epoch.
     """
@@ -52,7 +54,7 @@ def signed(
     sent = {**headers, "X-Amz-Date": moment}
     if credentials.session_token:
         sent["X-Amz-Security-Token"] = credentials.session_token
-    lines = sorted((name.lower(), " ".join(value.split())) for name, value in sent.items())
+    lines = sorted((name.lower(), " ".join(value.split())) for name, value in sent.items() if name != UNSIGNED)
     names = ";".join(name for name, _ in lines)
     canonical = "\n".join(
         (

@@ -26,7 +26,9 @@ VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size
     path=PATHS,
     payload=st.binary(max_size=100),
     token=st.sampled_from(["", "a-token=="]),
-    values=st.dictionaries(st.sampled_from(["Content-Type", "X-Amz-Target", "X-Amz-Invocation-Type"]), VALUES),
+    values=st.dictionaries(
+        st.sampled_from(["Content-Type", "X-Amz-Target", "X-Amz-Invocation-Type", "X-Amzn-Trace-Id"]), VALUES
+    ),
 )
 def test_the_oracle_signs_the_same(path: str, payload: bytes, token: str, values: dict[str, str]) -> None:
     credentials = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", token)
