@@ -266,6 +266,7 @@ class Gateway:
                 for name, group in groups.items()
             },
             target_states=_target_states(groups),
+            target_types={name: group.config.target_type for name, group in groups.items()},
             fail_open={name: group.fail_open for name, group in groups.items()},
             unhealthy_routing_requests={name: group.unhealthy_routing_requests for name, group in groups.items()},
             anomalies={

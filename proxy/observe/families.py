@@ -109,6 +109,12 @@ ELB_ERRORS = Family(
     ("code", "reason"),
     "Responses that the gateway made itself because a request could not be served.",
 )
+LAMBDA_ERRORS = Family(
+    "strangler_lambda_errors_total",
+    "counter",
+    ("target_group", "reason"),
+    "Requests that a function did not answer, by the access log's word for it.",
+)
 CUT_RESPONSES = Family(
     "strangler_cut_responses_total",
     "counter",
@@ -176,6 +182,14 @@ TARGETS = Family(
     "gauge",
     ("target_group", "state"),
     "Targets by their state of health.",
+    merge="max",
+    outlives=False,
+)
+TARGET_GROUP_INFO = Family(
+    "strangler_target_group_info",
+    "gauge",
+    ("target_group", "target_type"),
+    "Always 1; what the targets of the group are.",
     merge="max",
     outlives=False,
 )
@@ -337,6 +351,7 @@ FAMILIES = (
     OVERHEAD,
     TARGET_HEALTHY,
     ELB_ERRORS,
+    LAMBDA_ERRORS,
     CUT_RESPONSES,
     TARGET_RESPONSES,
     ROUTED_REQUESTS,
@@ -348,6 +363,7 @@ FAMILIES = (
     TARGET_CONNECTIONS_OPENED,
     TARGET_CONNECTIONS,
     TARGETS,
+    TARGET_GROUP_INFO,
     FAIL_OPEN,
     UNHEALTHY_ROUTING_REQUESTS,
     NONSTICKY_REQUESTS,

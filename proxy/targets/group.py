@@ -7,9 +7,9 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from proxy.config.model import TargetConfig, TargetGroupConfig
+from proxy.config.model import Scheme, TargetConfig, TargetGroupConfig
 from proxy.errors import NoTargetError
 from proxy.targets import slow_start
 from proxy.targets.algorithms import ALGORITHMS, Algorithm, ByShare, Picker
@@ -39,7 +39,7 @@ _REGISTERED_STATES = CHECKED_STATES | ROUTABLE_STATES
 class Member(NamedTuple):
     """A target as another process may be told of it; plain values only."""
 
-    scheme: Literal["http", "https"]
+    scheme: Scheme
     address: str
     port: int
     host: str
@@ -102,7 +102,7 @@ class TargetGroup:
         self._addresses: dict[TargetConfig, tuple[str, ...] | None] = {}
         self._resolve_errors: dict[str, str] = {}
         for entry in config.targets:
-            literal = _literal(entry.host)
+            literal = _literal(entry)
             self._addresses[entry] = (literal,) if literal else None
         self._update_members()
 
@@ -252,7 +252,7 @@ class TargetGroup:
     @property
     def names(self) -> tuple[str, ...]:
         """The host names that have to be resolved; an address as a host is none."""
-        return tuple(dict.fromkeys(entry.host for entry in self._addresses if not _literal(entry.host)))
+        return tuple(dict.fromkeys(entry.host for entry in self._addresses if not _literal(entry)))
 
     @property
     def resolve_error(self) -> str | None:
@@ -465,9 +465,11 @@ def _health_of(target: Target) -> TargetHealth:
     return TargetHealth(target.state, target.reason, target.detail, target.streak)
 
 
-def _literal(host: str) -> str | None:
-    """The address in its shortest form, None if `host` is a name."""
+def _literal(entry: TargetConfig) -> str | None:
+    """The address in its shortest form, or what has none as it is; None if the host is a name to be resolved."""
+    if not entry.has_address:
+        return entry.host
     try:
-        return str(ip_address(host))
+        return str(ip_address(entry.host))
     except ValueError:
         return None

@@ -117,8 +117,6 @@ def test_what_does_nothing_yet_in_the_https_example() -> None:
     assert {"not-supported-yet"} == {problem.code for problem in problems}
     assert [problem.place.path for problem in problems] == [
         "listeners[0].rules[0].migration",
-        "target_groups.function.target_type",
-        "target_groups.function.local",
     ]
 
 
