@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from aws_endpoint import client, unique
+
 from proxy.functions.embedded_aws import EmbeddedAwsError, cache_folder, embedded_aws
 
 
@@ -47,7 +48,7 @@ def test_a_failed_installation_says_what_pip_said(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("proxy.functions.embedded_aws.MINISTACK", "ministack==0.0.0.0")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with (
-        pytest.raises(EmbeddedAwsError, match="(?s)cannot install ministack==0.0.0.0.*No matching distribution"),
+        pytest.raises(EmbeddedAwsError, match=r"(?s)cannot install ministack==0\.0\.0\.0.*No matching distribution"),
         embedded_aws(tmp_path),
     ):
         pass

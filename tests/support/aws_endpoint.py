@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+
 from proxy.functions.embedded_aws import REGION
 
 
