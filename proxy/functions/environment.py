@@ -160,7 +160,7 @@ class Environment:
         self._log.say(end_line(request_id))
         used = self._peak_memory_mb()
         self._log.say(report_line(request_id, milliseconds, self.function.memory_size, used, init_ms, died))
-        return replace(outcome, log_tail=self._log.tail())
+        return replace(outcome, log_tail=self._log.take_tail())
 
     def _ended(self, request_id: str) -> Outcome:
         """What an invocation gets whose runtime did not become ready."""

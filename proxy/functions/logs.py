@@ -44,7 +44,6 @@ class FunctionLog:
         """An invocation begins: what is written from here on belongs to it."""
         self.end_line()
         self._request_id = request_id
-        self._tail.clear()
         self.say(start_line(request_id))
 
     def feed(self, data: bytes) -> None:
@@ -68,9 +67,11 @@ class FunctionLog:
         self._keep(line.encode())
         self._record({"message": line})
 
-    def tail(self) -> bytes:
-        """The last 4 KB of the present invocation's log."""
-        return bytes(self._tail)
+    def take_tail(self) -> bytes:
+        """The last 4 KB since this was asked for last: of an invocation, and of the cold start before it."""
+        tail = bytes(self._tail)
+        self._tail.clear()
+        return tail
 
     def _line(self, line: bytes) -> None:
         self._keep(line)
