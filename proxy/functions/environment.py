@@ -32,7 +32,12 @@ class EnvironmentGoneError(Exception):
 
 
 class Environment:
-    """A process that handles one invocation after the other; `alive` tells whether it can take one more.
+    """A process that handles one invocation after the other.
+
+    Attributes:
+        alive: Whether it can take one more.
+        stopped: Whether nothing of it is left.
+        idle_since: When its last invocation ended, on the monotonic clock.
 
     Args:
         function: Whose environment it is.
@@ -52,6 +57,7 @@ class Environment:
     ) -> None:
         self.function = function
         self.alive = True
+        self.stopped = False
         self.idle_since = time.monotonic()
         self._package = package
         self._region = region
@@ -149,6 +155,7 @@ class Environment:
         if self._watching is not None:
             await self._watching
         await self._api.stop()
+        self.stopped = True
 
     def _report(self, request_id: str, outcome: Outcome, milliseconds: float, init_ms: float | None) -> Outcome:
         self._read_output()

@@ -54,7 +54,7 @@ class Pool:
                 finally:
                     if environment.alive:
                         self._idle.append(environment)
-                    else:
+                    elif environment.stopped:
                         self._all.discard(environment)
         finally:
             self._concurrency.give_back(self.function.name)
