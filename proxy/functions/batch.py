@@ -54,12 +54,13 @@ def failed_items(outcome: Outcome, ids: Collection[str], *, reports: bool) -> fr
 
 @dataclass(frozen=True, slots=True)
 class StreamRecord:
-    """A record of a shard, as far as deciding needs it; `data` is handed on."""
+    """A record of a shard, as far as deciding needs it; `data` is handed on, `size` is how many bytes it adds."""
 
     sequence: str
     partition_key: str
     arrived: float
     data: dict[str, Any] = field(compare=False)
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

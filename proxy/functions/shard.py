@@ -38,8 +38,10 @@ FINISHED: Final = "FINISHED"
 """The checkpoint of a shard that has ended and is done."""
 POLL_SECONDS = 1.0
 """Between two reads of a shard that had nothing (events.md A10)."""
-BUFFERED_BATCHES = 4
-"""How many batches a lane may have waiting before the shard is read no further."""
+READ_RECORDS = 1000
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+MAX_OPEN_RECORDS = 100_000
+"""With more records that wait behind one that fails, or are done but behind it, the shard is read no further."""
 _ENVELOPE_BYTES = 64
 
 logger = logging.getLogger(__name__)
@@ -85,7 +87,7 @@ class Shard:
         self._progress: Progress[str] = Progress()
         self._lanes = [_Lane() for _ in range(mapping.parallelization_factor)]
         self._room = asyncio.Event()
-        self._limit = mapping.batch_size * mapping.parallelization_factor * BUFFERED_BATCHES
+        self._waiting_bytes = 0
 
     async def run(self) -> None:
         """Read and work until stopped, or until the shard has ended and all of it is done."""
@@ -107,15 +109,13 @@ class Shard:
         iterator: str | None = None
         failures = 0
         while not self._stopping.is_set():
-            if len(self._progress) >= self._limit:
+            if self._waiting_bytes >= MAX_WAITING_BYTES or len(self._progress) >= MAX_OPEN_RECORDS:
                 self._room.clear()
                 await self._pause_for(self._room, POLL_SECONDS)
                 continue
             try:
                 iterator = iterator or await self._iterator()
-                answer = await self._aws.call(
-                    "kinesis", "get_records", ShardIterator=iterator, Limit=min(self._limit, 10_000)
-                )
+                answer = await self._aws.call("kinesis", "get_records", ShardIterator=iterator, Limit=READ_RECORDS)
                 failures = 0
             except DeliveryError as error:
                 logger.warning("cannot read %s: %s", self._name, error)
@@ -154,7 +154,9 @@ class Shard:
             data = events.kinesis_record(record, self._name, self._mapping.source_arn)
             key = record["PartitionKey"]
             lane = self._lanes[zlib.crc32(key.encode()) % len(self._lanes)]
-            lane.add(StreamRecord(record["SequenceNumber"], key, events.arrival(record), data), now)
+            size = events.size(data)
+            self._waiting_bytes += size
+            lane.add(StreamRecord(record["SequenceNumber"], key, events.arrival(record), data, size), now)
 
     async def _work(self, lane: _Lane) -> None:
         mapping = self._mapping
@@ -229,6 +231,7 @@ class Shard:
         await self._finish(piece.records)
 
     async def _finish(self, records: tuple[StreamRecord, ...]) -> None:
+        self._waiting_bytes -= sum(record.size for record in records)
         position = self._progress.finish(record.sequence for record in records)
         self._room.set()
         if position is not None:
@@ -269,7 +272,7 @@ class _Lane:
         batch: list[StreamRecord] = []
         size = _ENVELOPE_BYTES
         while self.waiting and len(batch) < most:
-            size += events.size(self.waiting[0].data)
+            size += self.waiting[0].size
             if batch and size > MAX_SYNC_BYTES:
                 break
             batch.append(self.waiting.popleft())
