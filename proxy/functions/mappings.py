@@ -60,7 +60,7 @@ def from_api(function: str, asked: dict[str, Any]) -> MappingConfig:
     position = asked.get("StartingPosition", "TRIM_HORIZON" if is_queue else None)
     if position not in ("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"):
         raise MappingError("StartingPosition is required for a stream: TRIM_HORIZON, LATEST or AT_TIMESTAMP")
-    timestamp = asked.get("StartingPositionTimestamp", 0)
+    timestamp = asked.get("StartingPositionTimestamp") or 0
     if not isinstance(timestamp, int | float) or (position == "AT_TIMESTAMP" and not timestamp):
         raise MappingError("StartingPositionTimestamp must be a number of seconds, and is required for AT_TIMESTAMP")
     scaling = _object(asked, "ScalingConfig")
