@@ -113,4 +113,4 @@ async def _serve(args: argparse.Namespace, config: HostConfig, sock: socket, log
 
 def _show(error: ConfigError, content: bytes) -> None:
     text = content.decode("utf-8", "replace")
-    print(render(error.problems, error.source, text, Paint(sys.stderr)), file=sys.stderr)
+    print(render(error.problems, error.source, text, Paint(sys.stderr), is_table=False), file=sys.stderr)
