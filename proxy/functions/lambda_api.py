@@ -17,6 +17,7 @@ from proxy.functions.model import (
     VERSION,
     FunctionConfig,
     Invocation,
+    Outcome,
     ThrottledError,
     function_arn,
 )
@@ -24,8 +25,6 @@ from proxy.functions.tracing import new_trace_id
 
 MAX_CLIENT_CONTEXT = 3583
 """Characters of X-Amz-Client-Context."""
-HEALTH_PATH = "/health"
-METRICS_PATH = "/metrics"
 
 _NAME = re.compile(
     r"(?:arn:aws[a-z-]*:lambda:[a-z0-9-]+:)?(?:\d{12}:)?(?:function:)?([A-Za-z0-9_-]{1,64})(?::([A-Za-z0-9_$-]{1,128}))?"
@@ -87,6 +86,8 @@ class LambdaApi:
                     return self._list_mappings(request)
             case (method, "2015-03-31", "event-source-mappings", uuid):
                 return await self._mapping(method, uuid)
+            case ("POST", "ministack", "sync" | "async" as kind):
+                return await self._invoke_for_ministack(kind, request, request_id)
             case ("GET", "health"):
                 return Response(200, b"ok\n", {"Content-Type": "text/plain"})
             case ("GET", "metrics"):
@@ -115,18 +116,37 @@ class LambdaApi:
         if kind == "Event":
             await self._host.accept(function.name, invocation)
             return Response(202, b"", trace)
-        try:
-            outcome = await self._host.invoke(function.name, invocation)
-        except ThrottledError as throttled:
-            raise _Refusal(429, "TooManyRequestsException", "Rate Exceeded.", Reason=throttled.reason) from None
-        except OSError as error:
-            raise _Refusal(500, "ServiceException", f"no environment can be started: {error}") from None
+        outcome = await self._invoked(function.name, invocation)
         answer = {**_JSON, **trace, "X-Amz-Executed-Version": VERSION}
         if outcome.failed:
             answer["X-Amz-Function-Error"] = "Unhandled"
         if headers.get("x-amz-log-type") == "Tail":
             answer["X-Amz-Log-Result"] = base64.b64encode(outcome.log_tail).decode()
         return Response(200, outcome.payload, answer)
+
+    async def _invoke_for_ministack(self, kind: str, request: Request, request_id: str) -> Response:
+        """Invoke for MiniStack, whose triggers call a URL and name the function in a header.
+
+        What it triggers asynchronously (S3, SNS, EventBridge) is to go to `async`: retries and destinations are then
+        those of this host. Any status that is no success becomes a function error there.
+        """
+        function = self._function(request.headers.get("x-amzn-lambda-function-name", ""), request)
+        if len(request.body) > (MAX_ASYNC_BYTES if kind == "async" else MAX_SYNC_BYTES):
+            raise _too_large(MAX_ASYNC_BYTES if kind == "async" else MAX_SYNC_BYTES)
+        invocation = Invocation(request_id, _payload(request.body), new_trace_id())
+        if kind == "async":
+            await self._host.accept(function.name, invocation)
+            return Response(200, b"null", _JSON)
+        outcome = await self._invoked(function.name, invocation)
+        return Response(500 if outcome.failed else 200, outcome.payload, _JSON)
+
+    async def _invoked(self, function: str, invocation: Invocation) -> Outcome:
+        try:
+            return await self._host.invoke(function, invocation)
+        except ThrottledError as throttled:
+            raise _Refusal(429, "TooManyRequestsException", "Rate Exceeded.", Reason=throttled.reason) from None
+        except OSError as error:
+            raise _Refusal(500, "ServiceException", f"no environment can be started: {error}") from None
 
     def _function(self, name: str, request: Request) -> FunctionConfig:
         """The function that a name, a partial or a full ARN and a qualifier mean."""
