@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import errno
 import logging
 import os
@@ -106,9 +105,8 @@ async def _serve(args: argparse.Namespace, config: HostConfig, sock: socket, log
         await stop.wait()
         logger.info("draining: what is in progress has %d s", DRAIN_SECONDS)
     finally:
-        await server.stop(DRAIN_SECONDS)
-        with contextlib.suppress(asyncio.CancelledError):
-            await host.stop()
+        await asyncio.gather(server.stop(DRAIN_SECONDS), host.drain(DRAIN_SECONDS))
+        await host.stop()
 
 
 def _show(error: ConfigError, content: bytes) -> None:

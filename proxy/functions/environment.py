@@ -121,7 +121,7 @@ class Environment:
         if not self.alive and not is_cold:
             await self.stop()
             raise EnvironmentGoneError
-        self._log.begin(invocation.request_id)
+        self._log.begin(invocation.request_id, invocation.trace_id)
         loop = asyncio.get_running_loop()
         began = time.monotonic()
         if self._init_error is not None:

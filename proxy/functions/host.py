@@ -21,7 +21,7 @@ from proxy.functions.kinesis_poller import KinesisPoller
 from proxy.functions.logs import Write
 from proxy.functions.mappings import mapping_id
 from proxy.functions.measures import Measures
-from proxy.functions.model import HostConfig, Invocation, MappingConfig, Outcome
+from proxy.functions.model import HostConfig, Invocation, MappingConfig, Outcome, ThrottledError
 from proxy.functions.package import Package, prepare
 from proxy.functions.pool import Pool
 from proxy.functions.sqs_poller import SqsPoller
@@ -110,19 +110,17 @@ class Host:
             if uuid_ not in self._mappings and mapping.function in self._pools:
                 self._add(mapping, modified)
 
-    async def stop(self, seconds: float = DRAIN_SECONDS) -> None:
-        """Begin nothing more, give what is in progress so many seconds, stop every environment."""
+    async def drain(self, seconds: float = DRAIN_SECONDS) -> None:
+        """Poll no more and begin no asynchronous event; what of these is in progress has so many seconds to end."""
         for task in self._tasks:
             task.cancel()
         for poller, _ in self._pollers.values():
             poller.stop()
         polling = [task for _, task in self._pollers.values()]
-        if polling:
-            _, unfinished = await asyncio.wait(polling, timeout=seconds)
-            for task in unfinished:
-                task.cancel()
-        await self._queue.drain(seconds)
-        await asyncio.gather(*self._tasks, *polling, return_exceptions=True)
+        await asyncio.gather(self._queue.drain(seconds), _end(polling, seconds), _end(self._tasks, seconds))
+
+    async def stop(self) -> None:
+        """Stop every environment, also those at work. To be called after `drain`."""
         await asyncio.gather(*(pool.stop() for pool in self._pools.values()))
         await asyncio.to_thread(self._aws.close)
         self._store.close()
@@ -138,7 +136,7 @@ class Host:
         began = self._clock.now()
         try:
             outcome = await self._pool(function).invoke(invocation)
-        except Exception:
+        except ThrottledError:
             self.measures.throttled(function)
             raise
         self.measures.invoked(function, self._clock.now() - began, failed=outcome.failed)
@@ -233,6 +231,15 @@ class Host:
             await asyncio.sleep(min(_SWEEP_SECONDS, self._idle_seconds / 2))
             for pool in self._pools.values():
                 await pool.stop_idle(self._idle_seconds)
+
+
+async def _end(tasks: list[asyncio.Task[None]], seconds: float) -> None:
+    """Wait for these; cancel those that have not ended by then."""
+    if tasks:
+        _, unfinished = await asyncio.wait(tasks, timeout=seconds)
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Checkpoints:

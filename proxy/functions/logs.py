@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from proxy.functions.tracing import root_of
+
 MAX_LINE_BYTES = 256 * 1024
 """A longer line is cut into several."""
 TAIL_BYTES = 4 * 1024
@@ -38,12 +40,14 @@ class FunctionLog:
         self._on_line = on_line
         self._partial = b""
         self._request_id = ""
+        self._trace_id = ""
         self._tail = bytearray()
 
-    def begin(self, request_id: str) -> None:
+    def begin(self, request_id: str, trace_id: str) -> None:
         """An invocation begins: what is written from here on belongs to it."""
         self.end_line()
         self._request_id = request_id
+        self._trace_id = root_of(trace_id)
         self.say(start_line(request_id))
 
     def feed(self, data: bytes) -> None:
@@ -87,7 +91,7 @@ class FunctionLog:
     def _record(self, content: dict[str, object]) -> None:
         record = {"timestamp": timestamp(self._now()), **self._fixed}
         if self._request_id:
-            record["request_id"] = self._request_id
+            record |= {"request_id": self._request_id, "trace_id": self._trace_id}
         self._write(json.dumps(record | content, ensure_ascii=False, default=str))
 
 

@@ -51,6 +51,7 @@ class SqsPoller:
         self._slots = asyncio.Semaphore(mapping.maximum_concurrency)
         self._batches: set[asyncio.Task[None]] = set()
         self._left_over: list[Message] = []
+        self._patience = 0.0
 
     def stop(self) -> None:
         """Receive no more; `run` returns when the batches in progress have ended."""
@@ -63,7 +64,7 @@ class SqsPoller:
             await self._slots.acquire()
             try:
                 url = await self._queue_url(self._mapping.source_arn)
-                patience = await self._patience(url)
+                self._patience = self._patience or await self._half_hidden(url)
                 batch = await self._gather(url)
                 failures = 0
             except DeliveryError as error:
@@ -78,7 +79,7 @@ class SqsPoller:
                 self._slots.release()
                 await self._put_back(url, batch)
             else:
-                task = asyncio.create_task(self._handle(url, batch, patience))
+                task = asyncio.create_task(self._handle(url, batch))
                 self._batches.add(task)
                 task.add_done_callback(self._batch_done)
         await asyncio.gather(*self._batches, return_exceptions=True)
@@ -91,7 +92,7 @@ class SqsPoller:
         if not task.cancelled() and (error := task.exception()):
             logger.error("a batch of %s: %r", self._mapping.source_arn, error)
 
-    async def _patience(self, url: str) -> float:
+    async def _half_hidden(self, url: str) -> float:
         """Seconds for which a throttled batch is kept: its messages stay hidden twice as long."""
         answer = await self._aws.call("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["VisibilityTimeout"])
         return int(answer.get("Attributes", {}).get("VisibilityTimeout", 30)) / 2
@@ -130,9 +131,9 @@ class SqsPoller:
         messages: list[Message] = answer.get("Messages", [])
         return messages
 
-    async def _handle(self, url: str, batch: list[Message], patience: float) -> None:
+    async def _handle(self, url: str, batch: list[Message]) -> None:
         records = [events.sqs_record(message, self._mapping.source_arn) for message in batch]
-        outcome = await self._invoke_patiently(events.payload(records), patience)
+        outcome = await self._invoke_patiently(events.payload(records))
         if outcome is None:
             return
         ids = [message["MessageId"] for message in batch]
@@ -140,9 +141,9 @@ class SqsPoller:
         if failed is not EVERYTHING:
             await self._delete(url, [message for message in batch if message["MessageId"] not in failed])
 
-    async def _invoke_patiently(self, payload: bytes, patience: float) -> Outcome | None:
+    async def _invoke_patiently(self, payload: bytes) -> Outcome | None:
         """Invoke; while there is no room, again and again until the messages had better be left to the queue."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + self._patience
         wait = 0.05
         while True:
             try:

@@ -49,14 +49,15 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._thread = ThreadPoolExecutor(1, "function-store")
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1)
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1)
             # Two hosts on one file would both run the events that are in it.
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_SCHEMA)
         except sqlite3.Error as error:
+            self._db.close()
             raise StoreError(f"{path}: {error} (is another function host running on it?)") from None
 
     async def run(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
+
+_ROOT = re.compile(r"(?:^|;)\s*Root=([^;]*)")
+
+
+def root_of(trace_id: str) -> str:
+    """The part of the header that all of one trace have in common; empty if it has none."""
+    match = _ROOT.search(trace_id)
+    return match[1].strip() if match else ""
 
 
 def new_trace_id() -> str:

@@ -323,3 +323,11 @@ def test_no_process_outlives_the_host(tmp_path: Path) -> None:
     with running_host(tmp_path, {"count": function("app.count")}) as running:
         pid = running.call("count", {})["value"]["pid"]
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_start_that_hangs_is_a_time_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.functions.environment.INIT_SECONDS", 0.5)
+    (tmp_path / "app.py").write_text("import time\ntime.sleep(600)\n")
+    with running_host(tmp_path, {"f": {"handler": "app.handler", "code": ".", "timeout": 1}}) as running:
+        assert running.call("f", {})["value"]["errorType"] == "Sandbox.Timedout"
+        assert running.host.environments() == {"f": 0}

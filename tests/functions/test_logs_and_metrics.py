@@ -22,14 +22,15 @@ def log() -> tuple[FunctionLog, list[dict[str, Any]]]:
 def test_records() -> None:
     written, records = log()
     written.feed(b"at the start\n")
-    written.begin("r-1")
+    written.begin("r-1", "Parent=2;Root=1-5-a;Sampled=0")
     written.feed(b'one\n{"level":"INFO"}\n')
     fixed = {"timestamp": "1970-01-01T00:00:00.000Z", "function": "f", "log_stream": "stream"}
+    of_request = fixed | {"request_id": "r-1", "trace_id": "1-5-a"}
     assert records == [
         fixed | {"message": "at the start"},
-        fixed | {"request_id": "r-1", "message": "START RequestId: r-1 Version: $LATEST"},
-        fixed | {"request_id": "r-1", "message": "one"},
-        fixed | {"request_id": "r-1", "record": {"level": "INFO"}},
+        of_request | {"message": "START RequestId: r-1 Version: $LATEST"},
+        of_request | {"message": "one"},
+        of_request | {"record": {"level": "INFO"}},
     ]
 
 

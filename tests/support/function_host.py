@@ -123,8 +123,8 @@ def running_host(
             ready.set()
             await stop.wait()
         finally:
-            await server.stop(5)
-            await host.stop(5)
+            await asyncio.gather(server.stop(5), host.drain(5))
+            await host.stop()
 
     def run() -> None:
         try:
