@@ -61,7 +61,7 @@ class AsyncQueue:
         """Keep an invocation; when this returns it is on disk and will be run, also after a restart."""
         now = self._clock.now()
         event = QueuedEvent(invocation.request_id, function, invocation.payload, invocation.trace_id, now, now)
-        await self._store.run(self._store.put, accepted(event, self._functions[function].reserved_concurrency))
+        await self._store.write(self._store.put, accepted(event, self._functions[function].reserved_concurrency))
         self._wake.set()
 
     def wake(self) -> None:
@@ -132,9 +132,9 @@ class AsyncQueue:
         else:
             event = after_attempt(event, config, outcome, self._clock.now())
         if event.condition and not _is_told(event, function):
-            await self._store.run(self._store.remove, event.request_id)
+            await self._store.write(self._store.remove, event.request_id)
         else:
-            await self._store.run(self._store.put, event)
+            await self._store.write(self._store.put, event)
 
     async def _finish(self, event: QueuedEvent, function: FunctionConfig) -> None:
         self._delivering += 1
@@ -144,12 +144,12 @@ class AsyncQueue:
             again = after_delivery_failed(event, self._clock.now())
             if again is not None:
                 logger.warning("the end of event %s cannot be told: %s; tried again", event.request_id, error)
-                await self._store.run(self._store.put, again)
+                await self._store.write(self._store.put, again)
                 return
             logger.error("the end of event %s cannot be told: %s; given up", event.request_id, error)
         finally:
             self._delivering -= 1
-        await self._store.run(self._store.remove, event.request_id)
+        await self._store.write(self._store.remove, event.request_id)
 
 
 def _is_told(event: QueuedEvent, function: FunctionConfig) -> bool:

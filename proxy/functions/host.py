@@ -161,14 +161,14 @@ class Host:
         uuid_ = mapping_id(mapping)
         now = self._clock.now()
         await self._stop_polling(uuid_)
-        await self._store.run(self._store.put_mapping, uuid_, mapping, now)
+        await self._store.write(self._store.put_mapping, uuid_, mapping, now)
         self._add(mapping, now)
         return uuid_
 
     async def remove_mapping(self, uuid_: str) -> None:
         """Stop polling and forget how far it was."""
         await self._stop_polling(uuid_)
-        await self._store.run(self._store.remove_mapping, uuid_)
+        await self._store.write(self._store.remove_mapping, uuid_)
 
     async def queue_depths(self) -> dict[str, int]:
         """How many asynchronous events each function has waiting."""
@@ -253,7 +253,7 @@ class _Checkpoints:
         return await self._store.run(self._store.checkpoints, self._mapping)
 
     async def put(self, shard: str, position: str) -> None:
-        await self._store.run(self._store.put_checkpoint, self._mapping, shard, position)
+        await self._store.write(self._store.put_checkpoint, self._mapping, shard, position)
 
 
 def new_request_id() -> str:

@@ -21,6 +21,7 @@ from proxy.functions.model import (
     ThrottledError,
     function_arn,
 )
+from proxy.functions.store import StoreError
 from proxy.functions.tracing import new_trace_id
 
 MAX_CLIENT_CONTEXT = 3583
@@ -60,6 +61,8 @@ class LambdaApi:
             response = _refused(refusal)
         except FunctionNotFoundError as error:
             response = _refused(self._not_found(str(error)))
+        except StoreError as error:
+            response = _refused(_Refusal(500, "ServiceException", str(error)))
         return Response(response.status, response.body, {"x-amzn-RequestId": request_id, **response.headers})
 
     def too_large(self, request: Request) -> Response:

@@ -35,19 +35,21 @@ CREATE TABLE IF NOT EXISTS checkpoints (
 
 
 class StoreError(Exception):
-    """The file cannot be used; the message says why."""
+    """The file cannot be used or written to; the message says why."""
 
 
 class Store:
-    """Blocking: call its methods through `run`, which has one thread for all of them.
+    """Its methods block: call what reads through `run` and what changes something through `write`.
 
-    A method that changes something returns when it is on disk.
+    There is one thread for all of them. What waits while the disk is at work is written together.
 
     Raises:
         StoreError: The file cannot be opened, or another host has it open.
     """
 
     def __init__(self, path: Path) -> None:
+        self._waiting: list[tuple[Callable[[], None], asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "function-store")
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1)
         try:
@@ -63,6 +65,47 @@ class Store:
     async def run(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call one of its methods outside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(method, *args, **kwargs))
+
+    async def write(self, method: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Call one of its methods outside the event loop and return when what it changes is on disk.
+
+        Raises:
+            StoreError: It is not: the disk is full, or the store is closed.
+        """
+        written = asyncio.get_running_loop().create_future()
+        self._waiting.append((partial(method, *args, **kwargs), written))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_waiting())
+        await written
+
+    async def _write_waiting(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                error: Exception | None = None
+                try:
+                    await self.run(self._transaction, [change for change, _ in batch])
+                except (sqlite3.Error, RuntimeError) as failure:
+                    error = StoreError(f"nothing can be kept: {failure}")
+                for _, written in batch:
+                    if written.done():
+                        continue
+                    if error is None:
+                        written.set_result(None)
+                    else:
+                        written.set_exception(error)
+        finally:
+            self._writing = None
+
+    def _transaction(self, changes: list[Callable[[], None]]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for change in changes:
+                change()
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
 
     def close(self) -> None:
         self._thread.shutdown(wait=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,19 @@ def test_an_invocation_that_was_cut_off_runs_again(tmp_path: Path) -> None:
         eventually((tmp_path / "pid").exists, "it does not run")
     with running_host(tmp_path, {"f": function("app.note", environment=environment)}):
         eventually(lambda: len(notes(file)) == 1, "it is not run again")
+
+
+def test_what_cannot_be_kept_is_not_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(changes: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with running_host(tmp_path, {"echo": function("app.echo")}) as host:
+        with monkeypatch.context() as patched:
+            patched.setattr(host.host._store, "_transaction", full)
+            with pytest.raises(host.client.exceptions.ServiceException, match="disk is full"):
+                send(host, "echo", 1)
+        send(host, "echo", 2)
+        _depth(host, 0)
 
 
 def test_two_hosts_cannot_share_a_folder(tmp_path: Path) -> None:
