@@ -56,6 +56,7 @@ class AsyncQueue:
         self._wake = asyncio.Event()
         self._claimed: dict[str, dict[str, asyncio.Task[None]]] = {name: {} for name in functions}
         self._delivering = 0
+        self._blocked = False
 
     async def accept(self, function: str, invocation: Invocation) -> None:
         """Keep an invocation; when this returns it is on disk and will be run, also after a restart."""
@@ -65,8 +66,9 @@ class AsyncQueue:
         self._wake.set()
 
     def wake(self) -> None:
-        """An environment has become free: look again."""
-        self._wake.set()
+        """An environment has become free: look again, if an event waits for one."""
+        if self._blocked:
+            self._wake.set()
 
     async def run(self) -> None:
         """Work until cancelled; what is in progress then goes on until `drain`."""
@@ -90,7 +92,10 @@ class AsyncQueue:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _begin_due(self) -> None:
+        ready = await self._store.run(self._store.ready, self._clock.now())
         for name, function in self._functions.items():
+            if ready.get(name, 0) <= len(self._claimed[name]):
+                continue
             for event in await self._due(name, MAX_DELIVERIES_AT_ONCE - self._delivering, over=True):
                 self._begin(event, self._finish(event, function))
             for event in await self._due(name, self._free(name), over=False):
@@ -100,6 +105,7 @@ class AsyncQueue:
                 elif self._free(name) > 0:
                     self._begin(event, self._attempt(event, function))
                     await asyncio.sleep(0)  # it takes its environment before the next one is counted
+        self._blocked = any(count > len(self._claimed.get(name, ())) for name, count in ready.items())
 
     async def _due(self, function: str, room: int, *, over: bool) -> list[QueuedEvent]:
         """The events whose time has come and that nobody works on, at most `room`."""

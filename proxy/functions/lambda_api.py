@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote
 
 from proxy.functions.host import FunctionNotFoundError, Host, new_request_id
 from proxy.functions.http import Request, Response
-from proxy.functions.mappings import MappingError, from_api, mapping_id, to_api
+from proxy.functions.mappings import MappingError, changed, from_api, mapping_id, to_api
 from proxy.functions.model import (
     MAX_ASYNC_BYTES,
     MAX_SYNC_BYTES,
@@ -88,7 +88,7 @@ class LambdaApi:
                 if method == "GET":
                     return self._list_mappings(request)
             case (method, "2015-03-31", "event-source-mappings", uuid):
-                return await self._mapping(method, uuid)
+                return await self._mapping(method, uuid, request)
             case ("POST", "ministack", "sync" | "async" as kind):
                 return await self._invoke_for_ministack(kind, request, request_id)
             case ("GET", "health"):
@@ -203,13 +203,8 @@ class LambdaApi:
         }
 
     async def _create_mapping(self, request: Request) -> Response:
-        try:
-            asked = json.loads(request.body)
-        except (ValueError, RecursionError):
-            asked = None
-        if not isinstance(asked, dict) or not isinstance(asked.get("FunctionName"), str):
-            raise _Refusal(400, "InvalidParameterValueException", "the body must be an object with FunctionName")
-        function = self._function(asked["FunctionName"], request)
+        asked = _object(request.body)
+        function = self._function(str(asked.get("FunctionName", "")), request)
         try:
             mapping = from_api(function.name, asked)
         except MappingError as error:
@@ -233,11 +228,27 @@ class LambdaApi:
         ]
         return _json(200, {"EventSourceMappings": shown})
 
-    async def _mapping(self, method: str, uuid: str) -> Response:
+    async def _mapping(self, method: str, uuid: str, request: Request) -> Response:
         if uuid not in self._host.mappings():
             raise _Refusal(404, "ResourceNotFoundException", "The resource you requested does not exist.")
         if method == "GET":
             return self._shown(200, uuid, "")
+        if method == "PUT":
+            asked = _object(request.body)
+            mapping = self._host.mappings()[uuid][0]
+            if (
+                asked.get("FunctionName")
+                and self._function(str(asked["FunctionName"]), request).name != mapping.function
+            ):
+                raise _Refusal(
+                    400, "InvalidParameterValueException", "a mapping keeps its function here: make a new one"
+                )
+            try:
+                mapping = changed(mapping, asked)
+            except MappingError as error:
+                raise _Refusal(400, "InvalidParameterValueException", str(error)) from None
+            await self._host.put_mapping(mapping)
+            return self._shown(202, uuid, "Updating")
         if method == "DELETE":
             response = self._shown(202, uuid, "Deleting")
             await self._host.remove_mapping(uuid)
@@ -255,6 +266,16 @@ class LambdaApi:
         host = self._host
         body = host.measures.exposition(host.environments(), host.cold_starts(), await host.queue_depths())
         return Response(200, body, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise _Refusal(400, "InvalidParameterValueException", "the body must be a JSON object")
+    return value
 
 
 def _payload(body: bytes) -> bytes:

@@ -112,6 +112,16 @@ def to_api(mapping: MappingConfig, region: str, modified: float) -> dict[str, An
     }
 
 
+def changed(mapping: MappingConfig, asked: dict[str, Any]) -> MappingConfig:
+    """The mapping as UpdateEventSourceMapping asks for it: what is not named stays. Raises as `from_api` does."""
+    before = {key: value for key, value in to_api(mapping, "", 0.0).items() if key in _QUEUE | _STREAM}
+    before["Enabled"] = mapping.enabled
+    fixed = [key for key in ("EventSourceArn", "StartingPosition", "StartingPositionTimestamp") if key in asked]
+    if fixed:
+        raise MappingError(f"{', '.join(fixed)} cannot be changed")
+    return from_api(mapping.function, before | {key: value for key, value in asked.items() if key != "FunctionName"})
+
+
 def _object(asked: dict[str, Any], key: str) -> dict[str, Any]:
     value = asked.get(key) or {}
     if not isinstance(value, dict):

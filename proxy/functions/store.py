@@ -127,6 +127,11 @@ class Store:
         )
         return [_event(row) for row in rows]
 
+    def ready(self, now: float) -> dict[str, int]:
+        """How many events of each function have their time come."""
+        rows = self._db.execute("SELECT function, count(*) FROM events WHERE due <= ? GROUP BY function", (now,))
+        return dict(rows.fetchall())
+
     def next_due(self, now: float) -> float | None:
         """When the next event after `now` is due."""
         row = self._db.execute("SELECT min(due) FROM events WHERE due > ?", (now,)).fetchone()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.functions.mappings import MappingError, from_api, mapping_id, to_api
+from proxy.functions.mappings import MappingError, changed, from_api, mapping_id, to_api
 from proxy.functions.model import MappingConfig
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:q"
@@ -67,6 +68,26 @@ def test_what_is_shown_can_be_asked_for(mapping: MappingConfig) -> None:
     shown = to_api(mapping, "us-east-1", 0.0)
     read_only = {"UUID", "FunctionArn", "LastModified", "State", "StateTransitionReason"}
     assert from_api("f", {key: value for key, value in shown.items() if key not in read_only}) == mapping
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, {}),
+        ({"Enabled": False}, {"enabled": False}),
+        ({"BatchSize": 7, "MaximumRetryAttempts": 3}, {"batch_size": 7, "maximum_retry_attempts": 3}),
+        ({"FunctionResponseTypes": []}, {"reports_failures": False}),
+    ],
+    ids=["nothing", "paused", "two values", "a list emptied"],
+)
+def test_what_is_not_named_in_a_change_stays(asked: dict[str, Any], expected: dict[str, Any]) -> None:
+    mapping = MappingConfig("f", STREAM, 50, 2, True, bisects=True, on_failure=QUEUE)
+    assert changed(mapping, asked) == replace(mapping, **expected)
+
+
+def test_where_a_mapping_reads_cannot_be_changed() -> None:
+    with pytest.raises(MappingError, match="EventSourceArn cannot be changed"):
+        changed(MappingConfig("f", QUEUE), {"EventSourceArn": STREAM})
 
 
 def test_ids_tell_mappings_apart() -> None:

@@ -174,6 +174,11 @@ def test_mappings_through_the_api_outlive_a_restart(aws: str, queues: list[Queue
         assert (found["UUID"], found["BatchSize"], found["State"]) == (made["UUID"], 5, "Enabled")
         queue.send("after")
         queue.drained()
+        paused = host.client.update_event_source_mapping(UUID=made["UUID"], Enabled=False, BatchSize=3)
+        assert (paused["BatchSize"], paused["State"]) == (3, "Updating")
+        assert host.client.get_event_source_mapping(UUID=made["UUID"])["State"] == "Disabled"
+        with pytest.raises(host.client.exceptions.InvalidParameterValueException):
+            host.client.update_event_source_mapping(UUID=made["UUID"], BatchSize=11)
         assert host.client.delete_event_source_mapping(UUID=made["UUID"])["State"] == "Deleting"
         with pytest.raises(host.client.exceptions.ResourceNotFoundException):
             host.client.get_event_source_mapping(UUID=made["UUID"])
