@@ -113,41 +113,44 @@ class Environment:
         """
         is_cold = not self._used
         self._used = True
-        deadline = INIT_SECONDS + self.function.timeout
         if not self._ready.is_set():
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(deadline):
+                async with asyncio.timeout(INIT_SECONDS + self.function.timeout):
                     await self._ready.wait()
-        if not self.alive and not is_cold:
+        if not is_cold and (not self.alive or self._has_ended()):
             await self.stop()
             raise EnvironmentGoneError
         self._log.begin(invocation.request_id, invocation.trace_id)
-        loop = asyncio.get_running_loop()
         began = time.monotonic()
         if self._init_error is not None:
             outcome = self._init_error
         elif not self._ready.is_set() or not self.alive:
             outcome = self._ended(invocation.request_id)
         else:
-            self._ready.clear()
-            self._request_id = invocation.request_id
-            self._pending = loop.create_future()
-            self._api.hand_over(invocation, self._arn, int((time.time() + self.function.timeout) * 1000))
-            timer = loop.call_later(self.function.timeout, self._time_out)
-            try:
-                outcome = await self._pending
-            except asyncio.CancelledError:
-                self._kill()
-                raise
-            finally:
-                timer.cancel()
-                self._pending = None
+            outcome = await self._run(invocation)
         init_ms = self._init_ms if is_cold else None
         outcome = self._report(invocation.request_id, outcome, (time.monotonic() - began) * 1000, init_ms)
         if not self.alive or self._init_error is not None:
             await self.stop()
         self.idle_since = time.monotonic()
         return outcome
+
+    async def _run(self, invocation: Invocation) -> Outcome:
+        """Hand over an invocation to the runtime that waits for it, and wait for what comes of it."""
+        loop = asyncio.get_running_loop()
+        self._ready.clear()
+        self._request_id = invocation.request_id
+        self._pending = loop.create_future()
+        self._api.hand_over(invocation, self._arn, int((time.time() + self.function.timeout) * 1000))
+        timer = loop.call_later(self.function.timeout, self._time_out)
+        try:
+            return await self._pending
+        except asyncio.CancelledError:
+            self._kill()
+            raise
+        finally:
+            timer.cancel()
+            self._pending = None
 
     async def stop(self) -> None:
         """Kill the process with all that it started, and take its last output."""
@@ -168,6 +171,16 @@ class Environment:
         used = self._peak_memory_mb()
         self._log.say(report_line(request_id, milliseconds, self.function.memory_size, used, init_ms, died))
         return replace(outcome, log_tail=self._log.take_tail())
+
+    def _has_ended(self) -> bool:
+        """Whether the process has ended, also when the event loop has not been told yet; it stays to be waited for."""
+        if self._process is None or not hasattr(os, "waitid"):
+            return False
+        try:
+            ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return True
+        return ended is not None
 
     def _ended(self, request_id: str) -> Outcome:
         """What an invocation gets whose runtime did not become ready."""

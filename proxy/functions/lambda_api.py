@@ -8,6 +8,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from proxy.functions.descriptions import configuration, described, invoke_config
 from proxy.functions.host import FunctionNotFoundError, Host, new_request_id
 from proxy.functions.http import Request, Response
 from proxy.functions.mappings import MappingError, changed, from_api, mapping_id, to_api
@@ -70,18 +71,21 @@ class LambdaApi:
         return _refused(_too_large(MAX_SYNC_BYTES))
 
     async def _route(self, request: Request, request_id: str) -> Response:
+        if request.method != "GET" and "origin" in request.headers:
+            # A page that somebody looks at could otherwise call what only listens on loopback.
+            raise _Refusal(403, "AccessDeniedException", "functions are not called by web pages")
         match (request.method, *(unquote(part) for part in request.path.strip("/").split("/"))):
             case ("POST", "2015-03-31", "functions", name, "invocations"):
                 return await self._invoke(name, request, request_id)
             case ("GET", "2015-03-31", "functions"):
-                functions = [self._configuration(one) for one in self._host.config.functions.values()]
+                functions = [configuration(one, self._host.region) for one in self._host.config.functions.values()]
                 return _json(200, {"Functions": functions})
             case ("GET", "2015-03-31", "functions", name):
-                return _json(200, self._described(self._function(name, request)))
+                return _json(200, described(self._function(name, request), self._host.region))
             case ("GET", "2015-03-31", "functions", name, "configuration"):
-                return _json(200, self._configuration(self._function(name, request)))
+                return _json(200, configuration(self._function(name, request), self._host.region))
             case ("GET", "2019-09-25", "functions", name, "event-invoke-config"):
-                return _json(200, self._invoke_config(self._function(name, request)))
+                return _json(200, invoke_config(self._function(name, request), self._host.region))
             case (method, "2015-03-31", "event-source-mappings"):
                 if method == "POST":
                     return await self._create_mapping(request)
@@ -165,42 +169,6 @@ class LambdaApi:
     def _not_found(self, name: str) -> _Refusal:
         arn = function_arn(name, self._host.region)
         return _Refusal(404, "ResourceNotFoundException", f"Function not found: {arn}")
-
-    def _configuration(self, function: FunctionConfig) -> dict[str, Any]:
-        return {
-            "FunctionName": function.name,
-            "FunctionArn": function_arn(function.name, self._host.region),
-            "Runtime": function.runtime,
-            "Handler": function.handler,
-            "Timeout": function.timeout,
-            "MemorySize": function.memory_size,
-            "Version": VERSION,
-            "PackageType": "Zip",
-            "State": "Active",
-            "LastUpdateStatus": "Successful",
-            "Environment": {"Variables": dict(function.environment)},
-            "Layers": [{"Arn": str(layer)} for layer in function.layers],
-            "DeadLetterConfig": {"TargetArn": function.asynchronous.dead_letter},
-        }
-
-    def _described(self, function: FunctionConfig) -> dict[str, Any]:
-        described: dict[str, Any] = {
-            "Configuration": self._configuration(function),
-            "Code": {"RepositoryType": "file", "Location": str(function.code)},
-        }
-        if function.reserved_concurrency is not None:
-            described["Concurrency"] = {"ReservedConcurrentExecutions": function.reserved_concurrency}
-        return described
-
-    def _invoke_config(self, function: FunctionConfig) -> dict[str, Any]:
-        config = function.asynchronous
-        destinations = {"OnSuccess": config.on_success, "OnFailure": config.on_failure}
-        return {
-            "FunctionArn": f"{function_arn(function.name, self._host.region)}:{VERSION}",
-            "MaximumRetryAttempts": config.maximum_retry_attempts,
-            "MaximumEventAgeInSeconds": config.maximum_event_age_seconds,
-            "DestinationConfig": {name: {"Destination": arn} for name, arn in destinations.items() if arn},
-        }
 
     async def _create_mapping(self, request: Request) -> Response:
         asked = _object(request.body)

@@ -262,6 +262,12 @@ def test_refusals(host: RunningHost, arguments: dict[str, Any], status: int, cod
     assert error_of(lambda: host.client.invoke(**arguments))[:2] == (status, code)
 
 
+def test_a_web_page_cannot_call(host: RunningHost) -> None:
+    url = f"{host.endpoint}/2015-03-31/functions/echo/invocations"
+    answer = httpx.post(url, content=b"{}", headers={"Origin": "https://example.com"}, trust_env=False)
+    assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (403, "AccessDeniedException")
+
+
 def test_an_event_of_exactly_six_megabytes(host: RunningHost) -> None:
     event = json.dumps("x" * (6 * 1024 * 1024 - 2)).encode()
     assert host.client.invoke(FunctionName="echo", Payload=event)["Payload"].read() == event
