@@ -47,16 +47,19 @@ def test_errors_are_tried_again_after_one_minute_and_then_two(tmp_path: Path) ->
     functions = {"note": function("app.note", environment={"NOTES": str(file)})}
     with running_host(tmp_path, functions, clock=clock) as host:
         request_id = send(host, "note", {"fail": True})
-        for wait, runs in ((0, 1), (60, 2), (120, 3)):
-            clock.advance(wait - 1 if wait else 0)
-            assert len(notes(file)) == max(runs - 1, 0) or runs == 1
-            clock.advance(1 if wait else 0)
+        for runs, wait in ((1, 60), (2, 120)):
             eventually(lambda runs=runs: len(notes(file)) == runs, f"run {runs} does not begin")
-            eventually(lambda: not host.host._concurrency.running("note"), "it does not end")
-            _settled(host)
+            eventually(lambda wait=wait: _dues(host) == [clock.now() + wait], f"it is not due in {wait} s")
+            clock.advance(wait - 1)
+            assert len(notes(file)) == runs
+            clock.advance(1)
         _depth(host, 0)
         clock.advance(100_000)
         assert [note["id"] for note in notes(file)] == [request_id] * 3
+
+
+def _dues(host: RunningHost) -> list[float]:
+    return [due for (due,) in host.host._store._db.execute("SELECT due FROM events").fetchall()]
 
 
 def _depth(host: RunningHost, expected: int) -> None:
@@ -78,12 +81,8 @@ def test_a_success_is_not_repeated(tmp_path: Path) -> None:
 
 
 def test_what_was_accepted_outlives_a_restart(tmp_path: Path) -> None:
-    """The first host cannot run it: its only environment is at work until it is killed."""
     file = tmp_path / "notes"
-    functions = {
-        "note": function("app.note", environment={"NOTES": str(file)}),
-        "slow": function("app.sleep", timeout=100, asynchronous={"maximum_retry_attempts": 0}),
-    }
+    functions = {"note": function("app.note", environment={"NOTES": str(file)})}
     clock = SteppedClock()
     with running_host(tmp_path, functions, clock=clock) as host:
         request_id = send(host, "note", {"fail": True})

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.functions.batch import (
@@ -165,6 +165,7 @@ def test_records_that_are_too_old(limit: int, now: float, expired: str, left: st
     assert not step.discarded or step.discarded.condition == "RecordAgeExceeded"
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.booleans(), min_size=1, max_size=40),
     st.integers(0, 3),
@@ -197,6 +198,7 @@ def test_with_bisect_exactly_the_poison_is_given_up(
         assert given_up == bad
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_the_checkpoint_is_the_last_before_which_everything_is_done(data: st.DataObject) -> None:
     keys = list(range(data.draw(st.integers(1, 30))))

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.functions.emf import Metric, metrics_of
@@ -34,6 +34,7 @@ def test_records() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(blacklist_characters="\n\r{", codec="utf-8"), max_size=30)), st.data())
 def test_lines_are_the_same_however_they_come(lines: list[str], data: st.DataObject) -> None:
     whole = "".join(line + "\n" for line in lines).encode()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.functions.mappings import MappingError, changed, from_api, mapping_id, to_api
@@ -48,6 +48,7 @@ def test_defaults() -> None:
     assert stream == MappingConfig("f", STREAM, batch_size=100)
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         MappingConfig,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.functions.model import AsyncConfig, Outcome
@@ -97,6 +97,7 @@ def test_a_destination_that_cannot_be_told_is_given_up_in_the_end() -> None:
     assert waits[-1] <= 300
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["good", "bad", "throttled"]), max_size=60), st.integers(0, 2), st.integers(60, 21_600))
 def test_no_event_runs_more_often_than_it_may_or_when_it_is_too_old(results: list[str], retries: int, age: int) -> None:
     """A plain simulation: whatever happens, attempts and age stay within their limits."""

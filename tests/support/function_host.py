@@ -22,7 +22,7 @@ from proxy.functions.lambda_api import LambdaApi
 from proxy.functions.model import MAX_SYNC_BYTES
 
 HANDLERS = Path(__file__).resolve().parents[1] / "functions" / "handlers"
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class SteppedClock:
@@ -92,7 +92,7 @@ class RunningHost:
 
 def function(handler: str, **more: Any) -> dict[str, Any]:
     """A function of the tests' own handlers, as functions.yaml has it."""
-    return {"handler": handler, "code": str(HANDLERS), **more}
+    return {"handler": handler, "code": str(HANDLERS), "timeout": 30, **more}
 
 
 @contextlib.contextmanager

@@ -63,6 +63,14 @@ def sleep(event, context):
     return "awake"
 
 
+def hold(event, context):
+    """Says that it has begun, and ends when it is told to."""
+    Path(event["begun"]).touch()
+    while not Path(event["go_on"]).exists():
+        time.sleep(0.01)
+    return "held"
+
+
 def talk(event, context):
     print("printed")
     print("to stderr", file=sys.stderr)
