@@ -194,6 +194,10 @@ class RequestExchange(RequestRecord):
     def tls(self) -> TlsSession | None:
         return self._client.tls
 
+    @property
+    def remark(self) -> str:
+        return "" if self._sticky is None else self._sticky.remark
+
     # From the client
 
     def run(self, body: bytes, complete: bool) -> None:
@@ -293,8 +297,9 @@ class RequestExchange(RequestRecord):
         client = self._client
         forwarded = client.memo
         if type(forwarded) is not ForwardedLines or forwarded.attributes is not attributes:
+            renamed = listener.config.attributes.renamed_headers
             forwarded = client.memo = ForwardedLines(
-                client.peer, client.client_port, view.scheme, view.port, attributes, client.tls
+                client.peer, client.client_port, view.scheme, view.port, attributes, client.tls, renamed
             )
         head, self.trace_id = request_head_to_target(
             view,

@@ -155,13 +155,15 @@ class RuleConfig:
 
 @dataclass(frozen=True, slots=True)
 class ListenerAttributes:
-    """Listener attributes that have an effect so far (alb.md 6.4).
+    """Listener attributes (alb.md 6.4).
 
-    `response_headers` are set on every response; `server_header` is whether the gateway's own have `Server`.
+    `response_headers` are set on every response; `server_header` is whether the gateway's own have `Server`;
+    `renamed_headers` are headers about TLS towards targets, each with the name it gets instead.
     """
 
     response_headers: tuple[tuple[str, str], ...] = ()
     server_header: bool = True
+    renamed_headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ class CertificateConfig:
 class MutualAuthenticationConfig:
     """`mutual_authentication`; `digest` is that of the trust store once it was read."""
 
-    mode: Literal["off", "verify"] = "off"
+    mode: Literal["off", "passthrough", "verify"] = "off"
     trust_store_file: str = ""
     digest: str = ""
     place: Place = attribute(default=NOWHERE, compare=False)

@@ -55,6 +55,7 @@ class AlbLines:
         trace_id, user_agent = _headers(record)
         target_group = _arn(record.target_group) if record.target_group else "-"
         cipher, version, server_name, certificate = _tls(record)
+        error_reason = _error_reason(record.reason or record.remark)
         return (
             f"{_type(record)} {self._time(record.started_at + lived)} {self._elb}"
             f" {_address(record.client, record.client_port)} {target} {_processing_times(record)}"
@@ -62,7 +63,7 @@ class AlbLines:
             f' "{_request(record)}" "{user_agent}" {cipher} {version} {target_group}'
             f' "{trace_id}" "{server_name}" "{certificate}"'
             f" {_matched_rule_priority(record)} {self._time(record.started_at)}"
-            f' "{_actions_executed(record)}" "{_quoted(record.redirect_url)}" "{_error_reason(record.reason)}"'
+            f' "{_actions_executed(record)}" "{_quoted(record.redirect_url)}" "{error_reason}"'
             f' "{target}" "{target_status}"'
             f' "{record.classification or "-"}" "{record.classification_reason or "-"}" {record.conn_trace_id or "-"}'
             f' "{_word(record.transformed_host)}" "{_word(record.transformed_uri)}"'

@@ -193,6 +193,28 @@ UNHEALTHY_ROUTING_REQUESTS = Family(
     ("target_group",),
     "Requests sent while the group failed open, for want of healthy targets.",
 )
+NONSTICKY_REQUESTS = Family(
+    "strangler_nonsticky_requests_total",
+    "counter",
+    ("target_group", "type"),
+    "Requests to a group with stickiness for which a new target was chosen, for want of a cookie that holds.",
+)
+ANOMALOUS_TARGETS = Family(
+    "strangler_anomalous_targets",
+    "gauge",
+    ("target_group",),
+    "Targets that fail more often than their peers, by the worker that finds the most.",
+    merge="max",
+    outlives=False,
+)
+MITIGATED_TARGETS = Family(
+    "strangler_mitigated_targets",
+    "gauge",
+    ("target_group",),
+    "Targets that get less than their share because they are or were anomalous.",
+    merge="max",
+    outlives=False,
+)
 AUTH_SUCCESS = Family(
     "strangler_auth_success_total",
     "counter",
@@ -328,6 +350,9 @@ FAMILIES = (
     TARGETS,
     FAIL_OPEN,
     UNHEALTHY_ROUTING_REQUESTS,
+    NONSTICKY_REQUESTS,
+    ANOMALOUS_TARGETS,
+    MITIGATED_TARGETS,
     AUTH_SUCCESS,
     AUTH_FAILURE,
     AUTH_ERROR,

@@ -412,6 +412,9 @@ def _live_gauges(live: LiveState) -> list[tuple[Family, dict[_Labels, float]]]:
             families.UNHEALTHY_ROUTING_REQUESTS,
             {(name,): count for name, count in live.unhealthy_routing_requests.items()},
         ),
+        (families.ANOMALOUS_TARGETS, {(name,): count for name, (count, _) in live.anomalies.items()}),
+        (families.MITIGATED_TARGETS, {(name,): count for name, (_, count) in live.anomalies.items()}),
+        (families.NONSTICKY_REQUESTS, {(*labels,): count for labels, count in live.nonsticky_requests.items()}),
         (families.BUILD_INFO, {(__version__, platform.python_version()): 1.0}),
     ]
 

@@ -69,6 +69,7 @@ class TargetGroup:
         expects: The client protocol that always goes with its protocol version; others are looked at (alb.md 5.1).
         stickiness: What leads clients back to their target, None if nothing does.
         unhealthy_routing_requests: Requests that were sent while the group failed open.
+        nonsticky_requests: Requests under stickiness for which no cookie named a target that may take them.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class TargetGroup:
         self.stickiness = stickiness_of(config.name, attributes.stickiness)
         self.expects = b"HTTP/1.1" if config.protocol_version == "HTTP1" else b""
         self.unhealthy_routing_requests = 0
+        self.nonsticky_requests = 0
         self._clock = clock
         self._on_removed = on_removed
         self._algorithm: Algorithm = ALGORITHMS[attributes.algorithm](draw)
@@ -391,6 +393,7 @@ class TargetGroup:
         """
         same_checks = previous.config.health_check == self.config.health_check
         self.unhealthy_routing_requests = previous.unhealthy_routing_requests
+        self.nonsticky_requests = previous.nonsticky_requests
         if self.config.attributes.algorithm == previous.config.attributes.algorithm:
             self._algorithm = previous._algorithm
         self._detector.carry_over(previous._detector)

@@ -137,6 +137,10 @@ EXPECTED = {
     "HealthyStateRouting (TargetGroup)": 0,
     "UnhealthyStateRouting (TargetGroup)": 1,
     "UnhealthyRoutingRequestCount (TargetGroup)": 8,
+    "AnomalousHostCount (TargetGroup)": 5,
+    "MitigatedHostCount (TargetGroup)": 2,
+    "NonStickyRequestCount": 4 + 3,
+    "AppCookieNonStickinessCount": 3,
     "ELBAuthSuccess": 3,
     "ELBAuthFailure": 5,
     "ELBAuthError": 4,
@@ -183,7 +187,16 @@ def _labels(name: str) -> str:
 
 def _growth(name: str) -> int:
     """How much of the traffic one minute has: three times 20 s; levels and averages stay as they are."""
-    levels = ("Active", "TargetResponseTime", "ELBAuthLatency", "Healthy", "UnHealthyHost", "UnhealthyState")
+    levels = (
+        "Active",
+        "TargetResponseTime",
+        "ELBAuthLatency",
+        "Healthy",
+        "UnHealthyHost",
+        "UnhealthyState",
+        "Anomalous",
+        "Mitigated",
+    )
     return 1 if name.startswith(levels) else 3
 
 
@@ -217,6 +230,8 @@ def _series_of_a_minute() -> list[dict[str, str]]:
             target_states={("users", "healthy"): 2, ("users", "unhealthy"): 3, ("users", "draining"): 1},
             fail_open={"users": True},
             unhealthy_routing_requests={"users": 8},
+            anomalies={"users": (5, 2)},
+            nonsticky_requests={("users", "lb_cookie"): 4, ("carts", "app_cookie"): 3},
         )
     )
     series = []

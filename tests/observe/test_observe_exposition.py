@@ -45,6 +45,9 @@ CONTRACT = {
     "strangler_targets": ("gauge", {"target_group", "state"}),
     "strangler_target_group_fail_open": ("gauge", {"target_group"}),
     "strangler_unhealthy_routing_requests_total": ("counter", {"target_group"}),
+    "strangler_anomalous_targets": ("gauge", {"target_group"}),
+    "strangler_mitigated_targets": ("gauge", {"target_group"}),
+    "strangler_nonsticky_requests_total": ("counter", {"target_group", "type"}),
     "strangler_connection_log_dropped_total": ("counter", set()),
     "strangler_auth_success_total": ("counter", {"action"}),
     "strangler_auth_failure_total": ("counter", {"action", "reason"}),
@@ -97,6 +100,8 @@ def snapshot() -> Snapshot:
             target_states={("users", "healthy"): 1},
             fail_open={"users": False},
             unhealthy_routing_requests={"users": 2},
+            anomalies={"users": (1, 0)},
+            nonsticky_requests={("users", "lb_cookie"): 3},
         )
     )
 
