@@ -1,7 +1,7 @@
 """`python -m extracted_services.email.redrive`: put the dead letters back into the queue.
 
-For when what killed them is mended. Those that are there at the start are moved, so that one which dies again is not moved for ever. Killed in
-between, it may move one twice; the worker sends its mail once.
+For when what killed them is mended. Those that are there at the start are moved, so that one which dies again is not
+moved for ever. Killed in between, it may move one twice; the worker sends its mail once.
 """
 
 from __future__ import annotations
