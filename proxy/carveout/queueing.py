@@ -5,10 +5,10 @@ they are sent. Number k is begun when it comes, or when the (k - workers)th resp
 that is all there is to a pool which serves first come first. So one integer a request gives the time that a worker
 was busy with it, while response times make every transaction look equally slow as soon as there is a queue.
 
-The number of workers shows in overtaking. Who ends has begun, and so have all that came before; those of them that are
-not done have a worker each. So a request of number k that is the e-th to end proves k - e + 1 workers, and a pool that is
-full now and then proves all of its own. Where nobody waits in line (an event loop, a thread for each request), requests
-prove as many workers as there are requests in flight: then no wait is found and nothing is left out.
+The number of workers shows in overtaking. Who ends has begun, and so have all that came before; those of them that
+are not done have a worker each. So a request of number k that is the e-th to end proves k - e + 1 workers, and a pool
+that is full now and then proves all of its own. Where nobody waits in line (an event loop, a thread for each request),
+requests prove as many workers as there are requests in flight: then no wait is found and nothing is left out.
 """
 
 from __future__ import annotations
