@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.ranking.simulation import TRANSACTIONS, WINDOW_SECONDS, Run
-from proxy.carveout.queueing import ServiceClock
+from proxy.carveout.queueing import NO_POOL, ServiceClock
 from proxy.carveout.workload import FINE_BUCKETS, TransactionLoad, WindowLoad, Workload
 
 MONOLITH = "monolith"
@@ -93,7 +93,7 @@ def workload_of(run: Run, seen: Measured, *, clock: bool = True, cpu: bool = Fal
         load.slow_seconds = float(np.maximum(response - OBJECTIVE_SECONDS, 0.0).sum())
         transactions.append(load)
     found = Workload(0.0, WINDOW_SECONDS, windows, OBJECTIVE_SECONDS, transactions, source="simulation")
-    if clock:
+    if clock and seen.workers < NO_POOL:
         found.workers[MONOLITH] = seen.workers
     if cpu:
         found.cpu_seconds[MONOLITH] = cpu_by_window(run, windows).tolist()

@@ -18,10 +18,14 @@ from typing import Final
 SLOTS: Final = 4096
 """Ends that are remembered, a power of two; a longer queue is taken for work."""
 MOST_WORKERS: Final = 1024
-RARE: Final = 0.001
+NO_POOL: Final = 1 << 30
+"""Workers of a target that has not shown any, or shows more than `MOST_WORKERS`: nothing waits there."""
+RARE: Final = 0.0001
 """So large a share of the requests must prove a number of workers: one that was stuck says nothing about the pool."""
 RARE_IN_A_PART: Final = 0.05
 """The same where other processes send to the target, too: now and then most of its workers are this one's."""
+MUCH_WIDER: Final = 3
+"""But where rare requests prove so many times as many workers, there is no pool that other processes share."""
 LEAST_PROOFS: Final = 3
 REVIEW: Final = 256
 """The number of workers is looked at again after so many requests,"""
@@ -36,13 +40,13 @@ class ServiceClock:
         parts: Over how many processes the traffic is spread. Each finds its part of the workers, with less precision.
 
     Attributes:
-        workers: How many requests the target works on at once, as far as it has shown; `MOST_WORKERS` at first.
+        workers: How many requests the target works on at once, as far as it has shown; `NO_POOL` at first.
     """
 
     __slots__ = ("_ended", "_ended_at", "_proofs", "_rare", "_sent", "workers")
 
     def __init__(self, parts: int = 1) -> None:
-        self.workers = MOST_WORKERS
+        self.workers = NO_POOL
         self._rare = RARE if parts == 1 else RARE_IN_A_PART
         self._sent = 0
         self._ended = 0
@@ -75,12 +79,19 @@ class ServiceClock:
         return now - (began if began > sent_at else sent_at)
 
     def _review(self, ended: int) -> None:
-        needed = max(LEAST_PROOFS, self._rare * min(ended, 2 * HALVED))
+        most = self._proven(RARE, ended)
+        usual = most if self._rare == RARE else self._proven(self._rare, ended)
+        workers = most if most >= MUCH_WIDER * usual + MUCH_WIDER else usual
+        self.workers = workers if workers < MOST_WORKERS else NO_POOL
+        if not ended % HALVED:
+            self._proofs = [count // 2 for count in self._proofs]
+
+    def _proven(self, rare: float, ended: int) -> int:
+        """The workers that this share of the requests proved, or more."""
+        needed = max(LEAST_PROOFS, rare * min(ended, 2 * HALVED))
         seen = 0
         for workers in range(MOST_WORKERS, 0, -1):
             seen += self._proofs[workers]
             if seen >= needed:
-                self.workers = workers
-                break
-        if not ended % HALVED:
-            self._proofs = [count // 2 for count in self._proofs]
+                return workers
+        return MOST_WORKERS
