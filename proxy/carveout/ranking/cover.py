@@ -14,12 +14,20 @@ else is taken holds for the transactions that are known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from proxy.carveout.ranking.bundles import resource_of, split_name
-from proxy.carveout.ranking.templates import covers, meet, regex_of, template_tokens, tightest_pattern, touches
+from proxy.carveout.ranking.templates import (
+    covers,
+    meet,
+    regex_of,
+    template_tokens,
+    tightest_pattern,
+    touches,
+    without_parameter_names,
+)
 
 MOST_VALUES: Final = 5
 MOST_WILDCARDS: Final = 6
@@ -83,46 +91,64 @@ def cover(names: Iterable[str], known: Iterable[str]) -> Cover:
         else:
             left_out.append(name)
     others = [one for one in map(_parsed, dict.fromkeys(known)) if one is not None and one not in wanted]
-    rules: list[RuleShape] = []
-    for methods, paths in _by_methods(wanted, others):
-        rivals = [one.path for one in others if not methods or one.method in methods]
-        rules += _cover_paths(paths, list(dict.fromkeys(rivals)), methods)
+    groups = _by_methods(wanted, others)
+    rules = [rule for methods, paths in groups.items() for rule in _cover_paths(paths, others, methods)]
     return Cover(tuple(sorted(rules, key=lambda rule: not rule.stays)), tuple(left_out))
 
 
 def _parsed(name: str) -> _Transaction | None:
     split = split_name(name)
-    return None if split is None else _Transaction(*split)
+    return None if split is None else _Transaction(split[0], without_parameter_names(split[1]))
 
 
-def _by_methods(
-    wanted: Sequence[_Transaction], others: Sequence[_Transaction]
-) -> list[tuple[tuple[str, ...], list[str]]]:
-    """Paths by the methods that their rule must name: none where no other transaction is in the way."""
-    rival_paths = {one.path for one in others}
-    all_rivals = sorted(rival_paths)
-    groups: dict[tuple[str, ...], list[str]] = {}
+def _by_methods(wanted: Sequence[_Transaction], others: Sequence[_Transaction]) -> dict[tuple[str, ...], list[str]]:
+    """Paths by the methods that their rule must name: none where no other transaction is in the way.
+
+    A path that needs no method joins those with its methods if that costs no further value.
+    """
+    methods_of: dict[str, tuple[str, ...]] = {}
     for path in dict.fromkeys(one.path for one in wanted):
-        methods = tuple(sorted({one.method for one in wanted if one.path == path}))
-        is_alone = path not in rival_paths
-        if is_alone and not _is_free(tightest_pattern(path), all_rivals):
-            # Perhaps only other methods are in the way; the rule then names its own.
-            same_method = [one.path for one in others if one.method in methods]
-            is_alone = not _is_free(tightest_pattern(path), same_method)
-        groups.setdefault(() if is_alone else methods, []).append(path)
-    return list(groups.items())
+        methods_of[path] = tuple(sorted({one.method for one in wanted if one.path == path}))
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for path, methods in methods_of.items():
+        groups.setdefault(() if _needs_no_method(path, methods, others) else methods, []).append(path)
+    for methods, paths in groups.items():
+        for path in list(groups.get((), ())) if methods else ():
+            if set(methods_of[path]) <= set(methods):
+                joined = [*paths, path]
+                if _count(_cover_paths(joined, others, methods)) <= _count(_cover_paths(paths, others, methods)):
+                    paths.append(path)
+                    groups[()].remove(path)
+    return {methods: paths for methods, paths in groups.items() if paths}
 
 
-def _cover_paths(paths: list[str], rivals: list[str], methods: tuple[str, ...]) -> list[RuleShape]:
+def _needs_no_method(path: str, methods: Collection[str], others: Sequence[_Transaction]) -> bool:
+    if any(one.path == path for one in others):
+        return False
+    pattern = tightest_pattern(path)
+    # Where only other methods are in the way, the rule names its own.
+    return _is_free(pattern, (one.path for one in others)) or not _is_free(
+        pattern, (one.path for one in others if one.method in methods)
+    )
+
+
+def _count(rules: Iterable[RuleShape]) -> int:
+    return sum(len(rule.values) for rule in rules)
+
+
+def _cover_paths(paths: list[str], others: Sequence[_Transaction], methods: tuple[str, ...]) -> list[RuleShape]:
+    rivals = list(dict.fromkeys(one.path for one in others if not methods or one.method in methods))
     room = max(MOST_VALUES - len(methods), 1)
     usable: dict[str, int] = {}
+    needed_as_it_is = {tightest_pattern(path) for path in paths}
     for pattern in _candidates(paths):
         if _is_free(pattern, rivals):
-            usable[pattern] = sum(1 << index for index, path in enumerate(paths) if _suits(pattern, path))
+            suits = covers if pattern in needed_as_it_is else _suits
+            usable[pattern] = sum(1 << index for index, path in enumerate(paths) if suits(pattern, path))
     coverable = 0
     for mask in usable.values():
         coverable |= mask
-    chosen = _fewest(usable, coverable)
+    chosen = _without_redundant(_fewest(usable, coverable), paths)
     rules = [RuleShape(values, "pattern", methods) for values in _packed(chosen, room)]
     alone = [path for index, path in enumerate(paths) if not coverable >> index & 1]
     if not alone:
@@ -134,6 +160,17 @@ def _cover_paths(paths: list[str], rivals: list[str], methods: tuple[str, ...]) 
     rules += [RuleShape(values, "regex", methods, True) for values in _packed(templated, room)]
     rules += [RuleShape(values, "regex", methods) for values in _packed([regex_of(path) for path in alone], room)]
     return rules
+
+
+def _without_redundant(patterns: list[str], paths: Sequence[str]) -> list[str]:
+    """Without those that the others make needless, the most literal of them first."""
+    needed = list(patterns)
+    for pattern in sorted(patterns, key=_literals, reverse=True):
+        others = [other for other in needed if other != pattern]
+        mine = [path for path in paths if covers(pattern, path)]
+        if all(any(covers(other, path) for other in others) for path in mine):
+            needed = others
+    return needed
 
 
 def _suits(pattern: str, path: str) -> bool:

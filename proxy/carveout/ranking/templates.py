@@ -14,7 +14,7 @@ from typing import Final
 PARAMETER: Final = -1
 ANY_ONE: Final = -2
 ANY_RUN: Final = -3
-"""Tokens besides the code points of characters. In a pattern, `PARAMETER` is `[^/]+`."""
+"""Tokens besides bytes: of UTF-8, which is what patterns are compared with. In a pattern, `PARAMETER` is `[^/]+`."""
 
 _PARAMETER = re.compile(r"\{[^{}/]*\}")
 _ALLOWED = re.compile(r"""[A-Za-z0-9_.$/~"'@:+&-]""")
@@ -25,15 +25,15 @@ Tokens = tuple[int, ...]
 
 @lru_cache(maxsize=8192)
 def template_tokens(path: str) -> Tokens:
-    """Characters and parameters of a templated path; parameters side by side are one."""
+    """Bytes and parameters of a templated path; parameters side by side are one."""
     tokens: list[int] = []
     position = 0
     for found in _PARAMETER.finditer(path):
-        tokens += map(ord, path[position : found.start()])
+        tokens += path[position : found.start()].encode()
         if not tokens or tokens[-1] != PARAMETER:
             tokens.append(PARAMETER)
         position = found.end()
-    return tuple(tokens + [ord(character) for character in path[position:]])
+    return (*tokens, *path[position:].encode())
 
 
 @lru_cache(maxsize=8192)
@@ -42,22 +42,28 @@ def pattern_tokens(pattern: str) -> Tokens:
     return tuple({"*": ANY_RUN, "?": ANY_ONE}.get(character, ord(character)) for character in pattern)
 
 
+def without_parameter_names(path: str) -> str:
+    """`/users/{}` for `/users/{id}` and for `/users/{name}`, which are the same paths."""
+    return _PARAMETER.sub("{}", path)
+
+
 def tightest_pattern(path: str) -> str:
     """The narrowest path pattern that covers a template; what a pattern cannot hold (alb.md 2.4) becomes `?`."""
-    characters = []
+    parts = []
     for token in template_tokens(path):
-        if token == PARAMETER:
-            characters.append("*")
-        else:
-            # A character beyond ASCII is several bytes of the decoded path, and `?` takes one.
-            character = chr(token)
-            characters.append(character if _ALLOWED.fullmatch(character) else "?" * len(character.encode()))
-    return "".join(characters)
+        character = "*" if token == PARAMETER else chr(token)
+        parts.append(character if token == PARAMETER or _ALLOWED.fullmatch(character) else "?")
+    return "".join(parts)
 
 
 def regex_of(path: str) -> str:
     """A regular expression for exactly the paths of a template."""
-    parts = ("[^/]+" if token == PARAMETER else re.escape(chr(token)) for token in template_tokens(path))
+    parts = []
+    for token in template_tokens(path):
+        if token == PARAMETER:
+            parts.append("[^/]+")
+        else:
+            parts.append(re.escape(chr(token)) if 0x20 < token < 0x7F else ".")
     return f"^{''.join(parts)}$"
 
 
@@ -69,9 +75,11 @@ def covers(pattern: str, path: str) -> bool:
     anything else as well.
     """
     expression = _expression(pattern)
-    texts = ("".join(chr(token) if token != PARAMETER else stand_in for token in template_tokens(path)) for stand_in in
-             ("\x00", "\x00" * 200))  # fmt: skip
-    return all(expression.fullmatch(text.encode("utf-8", "surrogatepass")) is not None for text in texts)
+    subjects = (
+        b"".join(stand_in if token == PARAMETER else bytes((token,)) for token in template_tokens(path))
+        for stand_in in (b"\0", b"\0" * 200)
+    )
+    return all(expression.fullmatch(subject) is not None for subject in subjects)
 
 
 @lru_cache(maxsize=4096)
