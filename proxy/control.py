@@ -13,6 +13,10 @@ from typing import Any, Protocol
 
 from proxy import stickiness
 from proxy.auth.authentication import has_logins
+from proxy.carveout.monolith import monolith_of
+from proxy.carveout.progress import open_ledger
+from proxy.carveout.progress_keeper import ProgressKeeper
+from proxy.carveout.workload import Workload
 from proxy.config.certificates import TableFiles
 from proxy.config.cookie_key import KEY, KEY_FILE, cookie_key
 from proxy.config.load import MAX_BYTES, load_with_warnings
@@ -104,6 +108,7 @@ class Control:
         problems: Warnings of that first load.
         environment: For `${NAME}` in the table, and for the key of stickiness cookies.
         keeps_targets: Whether names are resolved and targets checked here; a worker is told by its supervisor.
+        state_folder: Where progress is kept over a restart; None keeps it in memory.
 
     Attributes:
         followers: What goes along with each new table.
@@ -121,6 +126,7 @@ class Control:
         connection_log: ConnectionLog | None = None,
         environment: Mapping[str, str] = os.environ,
         keeps_targets: bool = True,
+        state_folder: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
@@ -145,6 +151,8 @@ class Control:
         self._note_cookie_key(config)
         self.reload_state = ReloadState(True, clock(), dict(self._counts), tuple(problems))
         self._keeper = TargetKeeper(HealthChecker(probe), Resolver()) if keeps_targets else None
+        self._state_folder = state_folder
+        self._progress: ProgressKeeper | None = None
 
     @property
     def runtime(self) -> Runtime:
@@ -158,10 +166,16 @@ class Control:
             self._keeper.start()
             await self._keeper.prepare(groups)
             self._keeper.replace(groups)
+            ledger = await asyncio.to_thread(open_ledger, self._state_folder)
+            self._progress = ProgressKeeper(ledger, self.metrics_snapshot, self.workload, self._monolith, self._clock)
+            self._progress.start()
         self.gateway.start()
 
     async def stop(self) -> None:
         """End all background work."""
+        if self._progress is not None:
+            await self._progress.stop()
+            self._progress = None
         self.gateway.stop()
         if self._keeper is not None:
             await self._keeper.stop()
@@ -278,6 +292,19 @@ class Control:
         others = await self.followers.snapshots()
         own = self.gateway.metrics_snapshot(self.reload_state)
         return merge([own, *others]) if others else own
+
+    async def workload(self) -> Workload:
+        """What each transaction cost lately, all processes together."""
+        return Workload(self._clock(), window_seconds=60.0, window_count=0, objective_seconds=1.0)
+
+    async def progress(self, days: float) -> Mapping[str, Any]:
+        """What `/api/progress` answers; see `proxy.carveout.progress`."""
+        if self._progress is None:
+            return {"points": [], "days": days, "ready_to_delete": []}
+        return await self._progress.document(days)
+
+    def _monolith(self) -> list[str]:
+        return monolith_of(self.runtime.config)
 
     def explain(self, question: Question) -> dict[str, Any]:
         """What `strangler explain --json` prints for this request; sends nothing."""

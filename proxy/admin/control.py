@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from proxy.carveout.workload import Workload
 from proxy.config.model import Config, ListenerConfig
 from proxy.config.problem import Problem
 from proxy.observe.live import ReloadState
@@ -72,6 +73,14 @@ class GatewayControl(Protocol):
 
     def oidc_public_key(self, kid: str) -> bytes | None:
         """Return the PEM of the key that signs `x-amzn-oidc-data`, None if it has another id."""
+        ...
+
+    async def workload(self) -> Workload:
+        """What each transaction cost lately, all processes together."""
+        ...
+
+    async def progress(self, days: float) -> Mapping[str, Any]:
+        """How far the migration is, and the monolith's transactions that were not hit for so many days."""
         ...
 
     def explain(self, question: Question) -> Mapping[str, Any]:

@@ -30,6 +30,18 @@ _METHODS: Final = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument(
+        "--sensitive",
+        metavar="NAME",
+        action="append",
+        help="a transaction or path with sensitive data, * for any characters; may come several times",
+    )
+    parser.add_argument(
+        "--monolith",
+        metavar="GROUP",
+        action="append",
+        help="a target group that is the monolith; default those of the listeners' default actions",
+    )
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many candidates to show")
     add_admin_url(parser)
 
@@ -38,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
     """Return 0, also when nothing can be said yet; 2 when no gateway answers."""
     if args.top < 1:
         raise UsageError(f"--top {args.top} is not 1 or more")
-    document = get_document(args.admin_url, "/api/candidates")
+    document = get_document(
+        args.admin_url, "/api/candidates", sensitive=args.sensitive or [], monolith=args.monolith or []
+    )
     show(document, as_json=args.json, top=args.top)
     return 0
 

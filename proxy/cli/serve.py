@@ -60,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cookie-key-file", metavar="FILE", default="", help="key of stickiness cookies; made if it is not there"
     )
+    parser.add_argument(
+        "--state-dir", metavar="DIR", default="", help="where progress is kept (default: .strangler beside the table)"
+    )
     parser.add_argument("--access-log", metavar="FILE", help="one line a request; - for standard output")
     parser.add_argument("--access-log-format", choices=sorted(FORMATS), default="json", help="of the access log")
     parser.add_argument("--elb-name", metavar="NAME", default=DEFAULT_ELB_NAME, help="the load balancer's in alb lines")
@@ -150,6 +153,7 @@ async def _serve(
         problems=start.warnings,
         access_log=access_log,
         connection_log=connection_log,
+        state_folder=_state_folder(start),
     )
     server = ListenerServer(listener_config(control), control, start.args.host)
     admin = QuietServer(_admin_config(control, start.args))
@@ -166,7 +170,13 @@ async def _serve(
 async def _supervise(start: _Start) -> None:
     """Several workers: this process reads the table, checks the targets and serves the admin port."""
     args = start.args
-    control = Control(start.path, start.config, content=start.content, problems=start.warnings)
+    control = Control(
+        start.path,
+        start.config,
+        content=start.content,
+        problems=start.warnings,
+        state_folder=_state_folder(start),
+    )
     options = {
         "path": str(start.path),
         "host": args.host,
@@ -182,6 +192,10 @@ async def _supervise(start: _Start) -> None:
             await DrainingServer(_admin_config(control, args)).serve([start.admin_socket])
         finally:
             await fleet.stop()
+
+
+def _state_folder(start: _Start) -> Path:
+    return Path(start.args.state_dir) if start.args.state_dir else start.path.parent / ".strangler"
 
 
 def _admin_config(control: Control, args: argparse.Namespace) -> uvicorn.Config:

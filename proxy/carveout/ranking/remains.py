@@ -177,7 +177,8 @@ class Monolith:
 def _drawn(weights: Array, uniform: Array) -> NDArray[np.intp]:
     """Indices drawn by weight."""
     cumulated = np.cumsum(weights)
-    return np.minimum(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"), len(weights) - 1)
+    found = np.searchsorted(cumulated, uniform * cumulated[-1], side="right")
+    return np.asarray(np.minimum(found, len(weights) - 1))
 
 
 def _erlang_c(workers: int, offered: Array) -> Array:

@@ -69,7 +69,7 @@ def regex_of(path: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def covers(pattern: str, path: str) -> bool:
-    """Whether every path of the template satisfies the pattern.
+    """Whether every path of the template satisfies the pattern, or the regular expression that `regex_of` made.
 
     A parameter is tried with one character and with many that no pattern names: only `*` takes both, and it takes
     anything else as well.
@@ -84,6 +84,8 @@ def covers(pattern: str, path: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _expression(pattern: str) -> re.Pattern[bytes]:
+    if pattern.startswith("^"):
+        return re.compile(pattern.encode())
     parts = {"*": b"(?s:.*)", "?": b"(?s:.)"}
     return re.compile(b"".join(parts.get(character) or re.escape(character.encode()) for character in pattern))
 
