@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Literal
 
 from proxy.carveout.ranking.bundles import resource_of, split_name
@@ -90,16 +91,34 @@ def cover(names: Iterable[str], known: Iterable[str]) -> Cover:
             wanted.append(transaction)
         else:
             left_out.append(name)
-    others = [one for one in map(_parsed, dict.fromkeys(known)) if one is not None and one not in wanted]
+    mine = set(wanted)
+    starts = {_first_segment(one.path) for one in wanted}
+    others = [
+        one
+        for one in map(_parsed, dict.fromkeys(known))
+        if one is not None and one not in mine and _may_meet(_first_segment(one.path), starts)
+    ]
     groups = _by_methods(wanted, others)
     rules = [rule for methods, paths in groups.items() for rule in _cover_paths(paths, others, methods)]
     rules.sort(key=lambda rule: not rule.stays)
     return Cover(tuple(_that_can_win(rules, wanted)), tuple(left_out))
 
 
+@lru_cache(maxsize=8192)
 def _parsed(name: str) -> _Transaction | None:
     split = split_name(name)
     return None if split is None else _Transaction(split[0], without_parameter_names(split[1]))
+
+
+@lru_cache(maxsize=8192)
+def _first_segment(path: str) -> str:
+    """What a path begins with, up to the end of its first segment or its first parameter."""
+    return path[1:].split("/", 1)[0].split("{", 1)[0]
+
+
+def _may_meet(start: str, starts: Collection[str]) -> bool:
+    """Whether patterns for paths that begin with `starts` can touch one that begins with `start`."""
+    return any(start.startswith(one) or one.startswith(start) for one in starts)
 
 
 def _by_methods(wanted: Sequence[_Transaction], others: Sequence[_Transaction]) -> dict[tuple[str, ...], list[str]]:
@@ -143,9 +162,10 @@ def _cover_paths(paths: list[str], others: Sequence[_Transaction], methods: tupl
     usable: dict[str, int] = {}
     needed_as_it_is = {tightest_pattern(path) for path in paths}
     for pattern in _candidates(paths):
-        if _is_free(pattern, rivals):
-            suits = covers if pattern in needed_as_it_is else _suits
-            usable[pattern] = sum(1 << index for index, path in enumerate(paths) if suits(pattern, path))
+        suits = covers if pattern in needed_as_it_is else _suits
+        mask = sum(1 << index for index, path in enumerate(paths) if suits(pattern, path))
+        if mask and _is_free(pattern, rivals):
+            usable[pattern] = mask
     coverable = 0
     for mask in usable.values():
         coverable |= mask

@@ -83,7 +83,8 @@ class Monolith:
         self._load = load
         self._work = load.work_by_window()
         self._variability = work_variability(load)
-        requests, seconds = load.requests.sum(axis=1), self._work.sum(axis=1)
+        self._requests = requests = load.requests.sum(axis=1)
+        seconds = self._work.sum(axis=1)
         self._means = np.divide(seconds, requests, out=np.zeros_like(seconds), where=requests > 0)
         self._wall = load.wall.sum()
         self._duration = max(load.requests.shape[1], 1) * load.window_seconds
@@ -124,10 +125,10 @@ class Monolith:
     def _queue(self, workers: int, there: NDArray[np.bool_]) -> _Queue:
         """The queue of those that are there."""
         load, seconds = self._load, self._load.window_seconds
-        requests = self._came(load.requests[there].sum(axis=0))
-        work = self._came(self._work[there].sum(axis=0))
+        requests = self._came(there.astype(float) @ load.requests)
+        work = self._came(there.astype(float) @ self._work)
         steady = np.minimum(work / seconds, FULL * workers)
-        counts = load.requests[there].sum(axis=1)
+        counts = self._requests[there]
         mean_work = float(counts @ self._means[there]) / max(float(counts.sum()), 1.0)
         mean_square = float(counts @ (self._means[there] ** 2 * (1 + self._variability[there]))) / max(
             counts.sum(), 1.0
@@ -163,7 +164,7 @@ class Monolith:
     def _p95_of(self, asked: NDArray[np.bool_], queue: _Queue, scale: float) -> float:
         """The 95th percentile of the response times of those asked about, waits taken `scale` times."""
         (pick, patience, pick_window), normal = self._draws
-        row = _drawn(np.where(asked, self._load.requests.sum(axis=1), 0.0), pick)
+        row = _drawn(np.where(asked, self._requests, 0.0), pick)
         window = _drawn(queue.requests, pick_window)
         deviation = np.sqrt(np.log1p(self._variability[row]))
         work = self._means[row] * np.exp(deviation * normal - deviation**2 / 2)
