@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from proxy.carveout.workload import Workload
 from proxy.config.model import (
     ConditionConfig,
     Config,
@@ -151,6 +152,8 @@ class FakeGateway:
     metrics: Metrics = field(default_factory=Metrics)
     next_reload: FakeReload = field(default_factory=FakeReload)
     reloads: int = 0
+    measured: Workload = field(default_factory=lambda: Workload(0.0, 60.0, 0, 1.0))
+    asked_for_workload: int = 0
     explained: list[tuple[Any, ...]] = field(default_factory=list)
     explanation: dict[str, Any] | Exception = field(default_factory=lambda: dict(EXPLANATION))
 
@@ -162,6 +165,17 @@ class FakeGateway:
     async def reload(self) -> FakeReload:
         self.reloads += 1
         return self.next_reload
+
+    async def workload(self) -> Workload:
+        self.asked_for_workload += 1
+        return self.measured
+
+    async def progress(self, days: float) -> dict[str, Any]:
+        return {
+            "points": [],
+            "days": days,
+            "ready_to_delete": [{"transaction": "GET /a", "last_hit": 1.0, "days": days}],
+        }
 
     def oidc_public_key(self, kid: str) -> bytes | None:
         return b"PEM" if kid == "known" else None

@@ -285,6 +285,9 @@ def test_the_api_document_tells_all_routes_and_their_answers() -> None:
         "/api/rules",
         "/api/target-groups",
         "/api/oidc-public-keys/{kid}",
+        "/api/candidates",
+        "/api/coverage",
+        "/api/progress",
         "/api/explain",
         "/api/reload",
     }
