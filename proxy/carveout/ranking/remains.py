@@ -28,6 +28,8 @@ WAIT_ERROR: Final = 2.0
 """No predicted wait is closer than this factor, and none is taken to be off by more than"""
 MOST_ERROR: Final = 3.0
 """times that, by how far off the model is for the monolith as it is."""
+WORK_ERROR: Final = 1.05
+"""And the work that comes is not known better than this: near full load a little more makes a much longer queue."""
 SMOOTHED_SECONDS: Final = 60.0
 
 Array = NDArray[np.float64]
@@ -109,7 +111,9 @@ class Monolith:
         error = waits_now / waits_before if waits_now and waits_before else 1.0
         error = min(max(error, 1 / error), MOST_ERROR) * WAIT_ERROR
         after = self._queue(load.workers, kept)
-        value, low, high = (self._p95_of(kept, after, scale) for scale in (1.0, 1 / error, error))
+        lighter, heavier = (self._queue(load.workers, kept, factor) for factor in (1 / WORK_ERROR, WORK_ERROR))
+        value = self._p95_of(kept, after, 1.0)
+        low, high = self._p95_of(kept, lighter, 1 / error), self._p95_of(kept, heavier, error)
         seconds = float(self._work[kept].sum()) + after.waits
         return Without(
             requests_in_flight=min(seconds / self._duration, in_flight_now),
@@ -122,11 +126,11 @@ class Monolith:
             model="many-server queue",
         )
 
-    def _queue(self, workers: int, there: NDArray[np.bool_]) -> _Queue:
-        """The queue of those that are there."""
+    def _queue(self, workers: int, there: NDArray[np.bool_], factor: float = 1.0) -> _Queue:
+        """The queue of those that are there, if they brought `factor` times as much work."""
         load, seconds = self._load, self._load.window_seconds
         requests = self._came(there.astype(float) @ load.requests)
-        work = self._came(there.astype(float) @ self._work)
+        work = self._came(there.astype(float) @ self._work) * factor
         steady = np.minimum(work / seconds, FULL * workers)
         counts = self._requests[there]
         mean_work = float(counts @ self._means[there]) / max(float(counts.sum()), 1.0)
