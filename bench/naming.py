@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import sys
 import time
 from collections import Counter, defaultdict
@@ -122,14 +123,15 @@ def measure(path: Path, requests: int, seed: int, verbose: bool) -> tuple[float,
             print(f"    not recovered: {operation}: {count.counts[operation].most_common(4)}")
         for rename in list(count.namer.renames)[:20]:
             print(f"    renamed: {rename.old} -> {rename.new}")
+        known = {_plain(route) for route in count.counts}
         for template in count.namer.learned:
-            if template.name not in {_plain(route) for route in count.counts}:
-                print(f"    extra: {template.name} {template.requests}")
+            if _plain(template.name) not in known:
+                print(f"    further: {template.name} {template.requests}")
     return share, names
 
 
 def _plain(route: str) -> str:
-    return route
+    return re.sub(r"\{[^}]*\}", "{id}", route)
 
 
 def flood(title: str, paths: list[str], status: int) -> int:
@@ -159,6 +161,7 @@ def main() -> int:
     parser.add_argument("--routes", type=Path, default=ROUTES, metavar="DIR", help="folder of route files")
     parser.add_argument("--requests", type=int, default=60_000, metavar="N", help="of each run")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each set")
+    parser.add_argument("--seed", type=int, metavar="N", help="this one only")
     parser.add_argument("--verbose", action="store_true", help="tell what was not recovered, and every further name")
     parser.add_argument("--no-floods", action="store_true", help="leave the flood tests out")
     args = parser.parse_args()
@@ -167,7 +170,7 @@ def main() -> int:
     results = [
         measure(path, args.requests, seed, args.verbose)
         for path in sorted(args.routes.glob("*.txt"))
-        for seed in range(args.seeds)
+        for seed in (range(args.seeds) if args.seed is None else [args.seed])
     ]
     worst_share, worst_names = min(share for share, _ in results), max(names for _, names in results)
     average = mean(share for share, _ in results)
@@ -177,7 +180,8 @@ def main() -> int:
         rng = random.Random(3)
         scans = [f"{rng.choice(SCANNED)}?{n}".replace("?", rng.choice(("", "/", "~"))) for n in range(5000)]
         most = max(
-            flood("100 000 random paths, answered with 200", random_paths(100_000), 200),
+            flood("100 000 random paths, answered with 404", random_paths(100_000), 404),
+        flood("100 000 random paths, answered with 200", random_paths(100_000), 200),
             flood("5 000 scanner paths, answered with 404", scans, 404),
             flood("5 000 scanner paths, answered with 200", scans, 200),
         )

@@ -88,8 +88,7 @@ class Pool:
 
     def __init__(self, kind: str, size: int, skew: float, rng: random.Random) -> None:
         self.kind = kind
-        self._values = list({KINDS[kind](rng) for _ in range(size)})
-        rng.shuffle(self._values)
+        self._values = list(dict.fromkeys(KINDS[kind](rng) for _ in range(size)))
         self._weights = list(accumulate(1 / (rank + 1) ** skew for rank in range(len(self._values))))
 
     def draw(self, rng: random.Random) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from proxy.carveout.naming.segments import DATE, EMAIL, ID, NAME, REST, Segment, is_value, pattern_of
+from proxy.carveout.naming.segments import DATE, EMAIL, ID, MAX_DEPTH, NAME, REST, Segment, is_value, pattern_of
 
 UNMATCHED: Final = "{unmatched}"
 """The name of what has no name: paths that never were answered well, or not often enough."""
@@ -54,6 +54,15 @@ class Template:
         # As `segments` has it: empty segments and path parameters say nothing.
         body = "".join(f"/+{pattern_of(key)}(?:;[^/]*)?" if key != REST else f"/+{pattern_of(key)}" for key in self.keys)
         return f"{body}/*" if self.keys else "/*"
+
+    @property
+    def example(self) -> bytes:
+        """A path that it names, or that what took its place names."""
+        values = {ID: "0", NAME: "0", DATE: "2000-01-01", EMAIL: "a@example.com", REST: "/".join("0" * MAX_DEPTH)}
+        path = self.pattern
+        for kind, value in values.items():
+            path = path.replace(kind, value)
+        return path.encode()
 
     def as_json(self) -> dict[str, Any]:
         return {"method": self.method, "keys": list(self.keys), "source": self.source, "requests": self.requests}
