@@ -204,7 +204,9 @@ class Learner:
             if not child.stays and (inside >= child.count * 0.5 or (inside and not self._is_earned(child))):
                 values.append((key, child))
         values.sort(key=lambda item: -item[1].count)
-        outstanding = self._outstanding([child for _, child in values]) if len(values) > SEEN_ONCE else 0
+        # Later there is nothing to compare with: the popular values are gone from among the words.
+        is_first = len(values) > SEEN_ONCE and not any(key.startswith(NAME) for key in node.children)
+        outstanding = self._outstanding([child for _, child in values]) if is_first else 0
         for key, child in values[outstanding:]:
             del node.children[key]
             node.put(node.value_key(_kind_of(key)), child)
