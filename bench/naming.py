@@ -2,12 +2,13 @@
 
 python -m bench.naming [--routes DIR] [--seeds 3] [--requests 60000]
 
-Each file of DIR has one route a line, `GET /orders/{order_id}`. Requests are made up for them (`bench/route_traffic.py`),
-named and learned as the gateway does it: a request without a name yet is counted under the one that it gets once it
-has one. Printed for each set and seed: operations seen, names made, recovered operations. An operation is recovered
-when nine tenths of its requests have one name, and nine tenths of that name's requests are its own. Exit code 0 when
-95 % of operations with 50 or more requests are recovered with at most two names for each operation seen, and the flood
-tests stay under the cap; 1 when not.
+Each file of DIR has one route a line, `GET /orders/{order_id}`. `bench/route_traffic.py` makes up requests for them,
+which are named and learned as the gateway does it: a request without a name yet is counted under the one that it gets
+once it has one. Printed for each set and seed: operations seen, names made, recovered operations. An operation is
+recovered when nine tenths of its requests have one name, and nine tenths of that name's requests are its own.
+
+Exit code 0 when 95 % of operations with 50 or more requests are recovered with at most two names for each operation
+seen, and the flood tests stay under the cap; 1 when not.
 """
 
 from __future__ import annotations
@@ -174,14 +175,17 @@ def main() -> int:
     ]
     worst_share, worst_names = min(share for share, _ in results), max(names for _, names in results)
     average = mean(share for share, _ in results)
-    print(f"recovered: {average:.1%} on average, {worst_share:.1%} at worst; names for each operation: {worst_names:.2f} at most")
+    print(
+        f"recovered: {average:.1%} on average, {worst_share:.1%} at worst;"
+        f" names for each operation: {worst_names:.2f} at most"
+    )
     ok = average >= 0.95 and worst_names <= 2
     if not args.no_floods:
         rng = random.Random(3)
         scans = [f"{rng.choice(SCANNED)}?{n}".replace("?", rng.choice(("", "/", "~"))) for n in range(5000)]
         most = max(
             flood("100 000 random paths, answered with 404", random_paths(100_000), 404),
-        flood("100 000 random paths, answered with 200", random_paths(100_000), 200),
+            flood("100 000 random paths, answered with 200", random_paths(100_000), 200),
             flood("5 000 scanner paths, answered with 404", scans, 404),
             flood("5 000 scanner paths, answered with 200", scans, 200),
         )

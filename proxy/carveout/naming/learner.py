@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 from proxy.carveout.naming.segments import EMAIL, ID, NAME, Segment, is_plain, is_value, segment
@@ -52,7 +53,18 @@ ANY_WORD: Final = "/"
 class Node:
     """A segment with what was seen below it."""
 
-    __slots__ = ("checked", "children", "clients", "count", "first", "is_literal", "is_mixed", "leaves", "shared", "stays")
+    __slots__ = (
+        "checked",
+        "children",
+        "clients",
+        "count",
+        "first",
+        "is_literal",
+        "is_mixed",
+        "leaves",
+        "shared",
+        "stays",
+    )
 
     def __init__(self, first: int = 0) -> None:
         self.children: dict[str, Node] = {}
@@ -217,7 +229,7 @@ class Learner:
         In Zipf's law one is about twice as popular as the next; a step that is much higher ends the literals.
         """
         known = 0
-        for number, (child, following) in enumerate(zip(children, children[1:]), 1):
+        for number, (child, following) in enumerate(pairwise(children), 1):
             if child.count < OUTSTANDING_REQUESTS or not self._is_earned(child):
                 break
             if child.count >= OUTSTANDING_STEP * following.count:
@@ -336,5 +348,3 @@ def _prune(root: Node) -> None:
     for node in list(_walk(root)):
         for key in [key for key, child in node.children.items() if child.count <= 1]:
             del node.children[key]
-
-

@@ -52,7 +52,9 @@ class Template:
         if self.source != "learned":
             return given_regex(self.keys)
         # As `segments` has it: empty segments and path parameters say nothing.
-        body = "".join(f"/+{pattern_of(key)}(?:;[^/]*)?" if key != REST else f"/+{pattern_of(key)}" for key in self.keys)
+        body = "".join(
+            f"/+{pattern_of(key)}(?:;[^/]*)?" if key != REST else f"/+{pattern_of(key)}" for key in self.keys
+        )
         return f"{body}/*" if self.keys else "/*"
 
     @property
@@ -131,7 +133,7 @@ def _find(node: _Node, method: str, path: Sequence[Segment], depth: int) -> str 
 
 
 def ways(text: str, kind: str) -> Iterator[str]:
-    """The keys under which a segment may be found, the most literal first; names may look like ids, and have extensions."""
+    """The keys under which a segment may be found, the most literal first: names may look like ids."""
     if text:
         yield text
     yield kind
