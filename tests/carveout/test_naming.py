@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 from proxy.carveout.naming import (
     UNMATCHED,
     Namer,
-    PatternError,
     Template,
+    given_templates,
     load_templates,
-    parse_pattern,
-    read_openapi,
     save_templates,
 )
 from proxy.carveout.naming.segments import KIND_PATTERNS, segment
+from proxy.config.transaction_patterns import PatternError, parse_pattern, read_openapi
 
 WORDS = [
     f"{a}{b}" for a in ("moss", "rain", "oak", "sun", "owl", "elm") for b in ("pond", "leaf", "bark", "wind", "ridge")
@@ -266,7 +265,7 @@ def test_the_first_template_whose_expression_matches_is_the_name(paths: list[lis
 
 
 def test_a_given_pattern_comes_before_a_learned_one() -> None:
-    namer = Namer([parse_pattern("GET /orders/{number}"), parse_pattern("/static/*"), parse_pattern("/r/{id}.{kind}")])
+    namer = Namer(given_templates(map(parse_pattern, ("GET /orders/{number}", "/static/*", "/r/{id}.{kind}"))))
     learn(namer, "/orders/1", times=9)
     namer.settle()
     table = {
@@ -310,7 +309,7 @@ paths:
     delete: {}
   /orders/{orderId}/items.{format}: {get: {}}
 """
-    assert [template.name for template in read_openapi(document)] == [
+    assert [template.name for template in given_templates(read_openapi(document))] == [
         "GET /v2/orders/{orderId}", "DELETE /v2/orders/{orderId}", "GET /v2/orders/{orderId}/items.{format}",
         "GET /old/orders/{orderId}", "DELETE /old/orders/{orderId}", "GET /old/orders/{orderId}/items.{format}",
     ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Gives each request a name out of a bounded set, `GET /orders/{id}`, without being told the routes."""
 
-from proxy.carveout.naming.given import PatternError, parse_pattern, read_openapi
+from proxy.carveout.naming.given import given_templates
 from proxy.carveout.naming.namer import DEFAULT_LIMIT, Namer, Rename
 from proxy.carveout.naming.state import load_templates, save_templates
 from proxy.carveout.naming.templates import OTHER, UNMATCHED, Template
@@ -10,11 +10,9 @@ __all__ = [
     "OTHER",
     "UNMATCHED",
     "Namer",
-    "PatternError",
     "Rename",
     "Template",
+    "given_templates",
     "load_templates",
-    "parse_pattern",
-    "read_openapi",
     "save_templates",
 ]

@@ -1,83 +1,15 @@
-"""Names that somebody gives: patterns one by one, or the paths of an OpenAPI document."""
+"""Given patterns as templates."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import Any, Final
-from urllib.parse import urlsplit
+from collections.abc import Iterable
 
-import yaml
-
-from proxy.carveout.naming.namer import METHODS
-from proxy.carveout.naming.templates import ANY_METHOD, Source, Template
-
-MAX_PATTERNS: Final = 5000
-MAX_OPENAPI_BYTES: Final = 16 * 1024 * 1024
-_KEY: Final = re.compile(r"\*|(?:[^{}/?#*\s]|\{[^{}/\s]*\})+")
+from proxy.carveout.naming.templates import Template
+from proxy.config.model import TransactionPattern
 
 
-class PatternError(ValueError):
-    """A pattern or a document that names nothing; the message says why and what to do."""
-
-
-def parse_pattern(text: str, source: Source = "pinned") -> Template:
-    """Read `GET /orders/{id}`; without a method it holds for any, and a last `*` stands for all that follows.
-
-    Raises:
-        PatternError: It is not a pattern.
-    """
-    words = text.split()
-    if len(words) == 1:
-        words = [ANY_METHOD, *words]
-    if len(words) != 2 or not words[1].startswith("/"):
-        raise PatternError(f"{text!r} is not a method and a path, such as GET /orders/{{id}}")
-    method, path = words
-    if method != ANY_METHOD and method.encode() not in METHODS:
-        raise PatternError(f"{method!r} in {text!r} is none of {', '.join(METHODS.values())}")
-    keys = tuple(key for key in path.split("/") if key)
-    for number, key in enumerate(keys, 1):
-        if not _KEY.fullmatch(key):
-            raise PatternError(f"{key!r} in {text!r} is neither a literal nor a placeholder in braces, such as {{id}}")
-        if key == "*" and number < len(keys):
-            raise PatternError(f"* in {text!r} is not at its end; a placeholder such as {{id}} stands for one segment")
-    return Template(method, keys, source)
-
-
-def read_openapi(content: bytes) -> list[Template]:
-    """The operations of an OpenAPI document, in YAML or JSON, 2.0 to 3.2, below the paths of its servers.
-
-    Raises:
-        PatternError: It is not one.
-    """
-    if len(content) > MAX_OPENAPI_BYTES:
-        raise PatternError(f"it has more than {MAX_OPENAPI_BYTES} bytes")
-    try:
-        document = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise PatternError(f"it is neither YAML nor JSON: {str(error).splitlines()[0]}") from None
-    paths = document.get("paths") if isinstance(document, dict) else None
-    if not isinstance(paths, dict):
-        raise PatternError("it has no paths, so it is no OpenAPI document")
-    found = {}
-    for base in _bases(document):
-        for path, operations in paths.items():
-            for method in operations if isinstance(operations, dict) else ():
-                if str(method).upper().encode() in METHODS:
-                    template = parse_pattern(f"{str(method).upper()} {base}{str(path).split('?')[0]}", "openapi")
-                    found[template.name] = template
-    if len(found) > MAX_PATTERNS:
-        raise PatternError(f"it has {len(found)} operations, more than {MAX_PATTERNS}")
-    return list(found.values())
-
-
-def _bases(document: Mapping[str, Any]) -> list[str]:
-    """The paths of the servers, without the slash at their ends; a variable in one is a placeholder."""
-    servers = document.get("servers")
-    if "basePath" in document:
-        urls = [str(document["basePath"])]
-    elif isinstance(servers, list) and servers:
-        urls = [str(server.get("url", "")) for server in servers if isinstance(server, dict)]
-    else:
-        urls = [""]
-    return list(dict.fromkeys(urlsplit(url).path.rstrip("/") for url in urls))
+def given_templates(patterns: Iterable[TransactionPattern]) -> list[Template]:
+    """The templates of the patterns of a table (`Config.transactions.given`)."""
+    return [
+        Template(pattern.method, pattern.segments, "openapi" if pattern.openapi else "pinned") for pattern in patterns
+    ]
