@@ -197,7 +197,7 @@ class Gateway:
             series = listener.unmatched_series() if listener else self.metrics.series(record.listener, "", "")
         series.record(record)
         if record.target_group:
-            self.transactions.note(record)
+            self.transactions.demand.note(record)
         if self.access_log is not None:
             self.access_log.record(record)
 

@@ -37,6 +37,10 @@ MAX_WAITING: Final = 2048
 WAIT_SECONDS: Final = 120.0
 """How long a path may wait for its name before it is `{unmatched}`."""
 MAX_CACHED: Final = 8192
+MAX_HINTS: Final = 500
+"""Names that targets may give."""
+MAX_SAMPLES: Final = 256
+"""Requests that are kept between two ticks to learn from."""
 MAX_NEIGHBOURS: Final = 32
 QUIET_SHARE: Final = 0.25
 """A request is quiet that began with no more in flight than a quarter of all did."""
@@ -252,6 +256,11 @@ class Demand:
         find: The name for a method and a path, None when there is none yet.
         objective_seconds: The latency that a request should not exceed.
         now: Seconds since the epoch.
+
+    Attributes:
+        renamed: Names that are given no more, to what their requests are called now.
+        samples: Requests to learn from; whoever does so empties it.
+        modulus: One client in so many is in the sample.
     """
 
     def __init__(
@@ -263,6 +272,9 @@ class Demand:
     ) -> None:
         self.objective_seconds = objective_seconds
         self.renamed: dict[str, str] = {}
+        self.samples: list[RequestRecord] = []
+        self.modulus = 1
+        self._hints: set[str] = set()
         self._find = find
         self._now = now
         self._by_path: dict[Key, Cell] = {}
@@ -274,15 +286,17 @@ class Demand:
         self._first_window = self._window
         self._closed_blocks = 0
 
-    def note(self, record: RequestRecord) -> Cell | None:
-        """Count a request of a target group that has ended; returns where. About a microsecond."""
+    def note(self, record: RequestRecord) -> None:
+        """Count a request of a target group that has ended; between one and two microseconds."""
         view = record.view
         if view is None:
-            return None
+            return
+        if len(self.samples) < MAX_SAMPLES and not hash(record.client) % self.modulus:
+            self.samples.append(record)
         key = (record.method, view.path, record.target_group)
         cell = self._by_path.get(key)
         if cell is None or record.hint:
-            cell = self._cell_of(key, record.hint)
+            cell = self._cell_of(key, record)
         cell.requests += 1
         status = record.status
         cell.codes[status // 100 % 10] += 1
@@ -306,10 +320,10 @@ class Demand:
                 cell.cpu_seconds += cpu
         sent_at = record.sent_at
         if not sent_at:
-            return cell
+            return
         if record.tunnel or record.is_stream:
             cell.streams += 1
-            return cell
+            return
         head_at = record.head_at
         # What a slow client kept waiting was not the target's time.
         ended_at = head_at if record.client_was_slow and head_at else record.ended_at
@@ -329,10 +343,15 @@ class Demand:
         if in_flight <= group.quiet:
             cell.quiet_requests += 1
             cell.quiet_seconds += seconds
-        return cell
 
-    def _cell_of(self, key: Key, hint: str) -> Cell:
+    def _cell_of(self, key: Key, record: RequestRecord) -> Cell:
         method, path, target_group = key
+        hint = record.hint
+        if hint and hint not in self._hints:
+            if len(self._hints) < MAX_HINTS:
+                self._hints.add(hint)
+            else:
+                hint = record.hint = OTHER
         name = hint or self._find(method, path)
         if name is None:
             cell = self._waiting.get(key)

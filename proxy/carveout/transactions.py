@@ -17,21 +17,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.carveout.demand import Demand
+from proxy.carveout.demand import MAX_SAMPLES, Demand
 from proxy.carveout.naming import Namer, Template, given_templates, load_templates, save_templates
 from proxy.carveout.sessions import Sessions, client_key, session_key
 from proxy.carveout.workload import Workload
 from proxy.config.model import TransactionsConfig
 from proxy.observe import families
-from proxy.observe.record import RequestRecord
 from proxy.observe.snapshot import Distribution, Snapshot, Value
 
-MAX_SAMPLES: Final = 256
-"""Requests a second that are learned from."""
 MAX_MODULUS: Final = 1024
 SAVE_SECONDS: Final = 10.0
 """How often names are written to the state file at most."""
-MAX_HINTS: Final = 500
 CODES: Final = tuple("other" if digit in (0, 6, 7, 8, 9) else f"{digit}xx" for digit in range(10))
 
 Sample = tuple[bytes, bytes, int, int]
@@ -74,34 +70,16 @@ class Transactions:
         )
         self.demand = Demand(self.namer.find, objective_seconds=config.objective_seconds, now=now)
         self._sessions = Sessions()
-        self._samples: list[RequestRecord] = []
-        self._modulus = 1
         self._outgoing: list[Sample] = []
         self._learned = 0
         self._settle_at = 0
         self._version = self.namer.version
         self._saved_version = self._version
         self._saved_at = 0.0
-        self._hints: set[str] = set()
         self._loopback = 0
         if state_file is not None and learns:
             self.namer.restore(load_templates(state_file))
             self._saved_version = self.namer.version
-
-    def note(self, record: RequestRecord) -> None:
-        """Count a request that a target group got; about a microsecond."""
-        if record.hint and record.hint not in self._hints:
-            self._know_hint(record)
-        self.demand.note(record)
-        samples = self._samples
-        if len(samples) < MAX_SAMPLES and not hash(record.client) % self._modulus:
-            samples.append(record)
-
-    def _know_hint(self, record: RequestRecord) -> None:
-        if len(self._hints) < MAX_HINTS:
-            self._hints.add(record.hint)
-        else:
-            record.hint = "{other}"
 
     def serving(self, config: TransactionsConfig) -> None:
         """Take up a new table."""
@@ -130,7 +108,8 @@ class Transactions:
         self.demand.names_changed()
 
     def _take_samples(self) -> None:
-        samples, self._samples = self._samples, []
+        demand = self.demand
+        samples, demand.samples = demand.samples, []
         for record in samples:
             view = record.view
             if view is None:
@@ -139,14 +118,14 @@ class Transactions:
             self._outgoing.append((record.method, view.path, record.status, client))
             name = record.hint or self.namer.find(record.method, view.path)
             if name is not None and not record.tunnel:
-                cell = self.demand.cell(name, record.target_group, record.method)
+                cell = demand.cell(name, record.target_group, record.method)
                 self._sessions.note(session_key(view.fields, record.client), cell)
         if len(samples) == MAX_SAMPLES:
             # Some were left out: from now on fewer clients, but all that these do.
-            self._modulus = min(self._modulus * 2, MAX_MODULUS)
+            demand.modulus = min(demand.modulus * 2, MAX_MODULUS)
             self._sessions.interrupt()
-        elif len(samples) < MAX_SAMPLES // 8 and self._modulus > 1:
-            self._modulus //= 2
+        elif len(samples) < MAX_SAMPLES // 8 and demand.modulus > 1:
+            demand.modulus //= 2
             self._sessions.interrupt()
         if self._learns:
             self.learn(self.take_samples())
