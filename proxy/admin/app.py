@@ -20,6 +20,7 @@ from proxy.admin.carveout import add_carveout
 from proxy.admin.control import GatewayControl
 from proxy.admin.readiness import reasons_against
 from proxy.admin.security import AdminPolicy, Guard
+from proxy.admin.transactions import add_transactions
 from proxy.errors import GatewayError
 from proxy.observe.exposition import render
 from proxy.rules.question import QuestionError, read_question
@@ -78,6 +79,7 @@ def create_admin(
     add_carveout(app, gateway)
     _add_explain(app, gateway)
     _add_reload(app, gateway)
+    add_transactions(app, gateway)
     _add_pages(app)
     return app
 

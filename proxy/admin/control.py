@@ -76,11 +76,19 @@ class GatewayControl(Protocol):
         ...
 
     async def workload(self) -> Workload:
-        """What each transaction cost lately, all processes together."""
+        """What is known of the transactions of the last hours."""
         ...
 
     async def progress(self, days: float) -> Mapping[str, Any]:
         """How far the migration is, and the monolith's transactions that were not hit for so many days."""
+        ...
+
+    def transaction_names(self) -> Mapping[str, Any]:
+        """Return the names of transactions as `models.TransactionNames` has them."""
+        ...
+
+    async def pin_transactions(self, names: Sequence[str]) -> ReloadResult:
+        """Write names into `routes.yaml` and put it in force; raise PatternError, EditError or OSError."""
         ...
 
     def explain(self, question: Question) -> Mapping[str, Any]:
