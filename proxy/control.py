@@ -122,6 +122,7 @@ class Control:
         environment: For `${NAME}` in the table, and for the key of stickiness cookies.
         keeps_targets: Whether names are resolved and targets checked here, and transactions learn their names; a worker
             is told by its supervisor.
+        parts: Over how many processes like this one the requests are spread.
         state_dir: Where what was learned is kept over a restart; None for nowhere.
 
     Attributes:
@@ -141,6 +142,7 @@ class Control:
         environment: Mapping[str, str] = os.environ,
         keeps_targets: bool = True,
         state_dir: Path | None = None,
+        parts: int = 1,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
@@ -162,6 +164,7 @@ class Control:
             transactions=Transactions(
                 config.transactions,
                 learns=keeps_targets,
+                parts=parts,
                 state_file=state_dir / STATE_FILE if state_dir else None,
             ),
             access_log=access_log,
