@@ -27,8 +27,9 @@ RARE_IN_A_PART: Final = 0.05
 MUCH_WIDER: Final = 3
 """But where rare requests prove so many times as many workers, there is no pool that other processes share."""
 LEAST_PROOFS: Final = 3
+FIRST_REVIEW: Final = 16
 REVIEW: Final = 256
-"""The number of workers is looked at again after so many requests,"""
+"""The number of workers is looked at again after so many requests, at first more often,"""
 HALVED: Final = 65_536
 """and what is older counts half after so many, since pools are resized."""
 
@@ -43,12 +44,13 @@ class ServiceClock:
         workers: How many requests the target works on at once, as far as it has shown; `NO_POOL` at first.
     """
 
-    __slots__ = ("_ended_at", "_proofs", "_rare", "_seen", "workers")
+    __slots__ = ("_ended_at", "_proofs", "_rare", "_review_at", "_seen", "workers")
 
     def __init__(self, parts: int = 1) -> None:
         self.workers = NO_POOL
         self._rare = RARE if parts == 1 else RARE_IN_A_PART
         self._seen = 0
+        self._review_at = FIRST_REVIEW
         self._ended_at = [0.0] * SLOTS
         self._proofs = [0] * (MOST_WORKERS + 1)
 
@@ -70,7 +72,8 @@ class ServiceClock:
         if proven > 0:
             self._proofs[proven if proven < MOST_WORKERS else MOST_WORKERS] += 1
         self._seen = seen = self._seen + 1
-        if not seen % REVIEW:
+        if seen >= self._review_at:
+            self._review_at = seen + min(seen, REVIEW)
             self._review(seen)
         if began <= sent_at:
             return now - sent_at
@@ -81,7 +84,7 @@ class ServiceClock:
         usual = most if self._rare == RARE else self._proven(self._rare, seen)
         workers = most if most >= MUCH_WIDER * usual + MUCH_WIDER else usual
         self.workers = workers if workers < MOST_WORKERS else NO_POOL
-        if not seen % HALVED:
+        if seen // HALVED != (seen - REVIEW) // HALVED:
             self._proofs = [count // 2 for count in self._proofs]
 
     def _proven(self, rare: float, of: int) -> int:
