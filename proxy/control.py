@@ -189,7 +189,7 @@ class Control:
             await self._keeper.prepare(groups)
             self._keeper.replace(groups)
             ledger = await asyncio.to_thread(open_ledger, self.state_dir)
-            self._progress = ProgressKeeper(ledger, self.metrics_snapshot, self.workload, self._monolith, self._clock)
+            self._progress = ProgressKeeper(ledger, self.metrics_snapshot, self._monolith, self._clock)
             self._progress.start()
         self.gateway.start()
 
