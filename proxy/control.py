@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 from proxy import stickiness
 from proxy.auth.authentication import has_logins
+from proxy.carveout.cpu_meter import CpuMeter
+from proxy.carveout.cpu_sources import CpuSource
 from proxy.carveout.report import names_report
 from proxy.carveout.transactions import Transactions
 from proxy.carveout.workload import Workload
@@ -120,6 +122,7 @@ class Control:
         keeps_targets: Whether names are resolved and targets checked here, and transactions learn their names; a worker
             is told by its supervisor.
         state_dir: Where what was learned is kept over a restart; None for nowhere.
+        cpu_sources: Where the CPU time of target groups is read.
 
     Attributes:
         followers: What goes along with each new table.
@@ -138,6 +141,7 @@ class Control:
         environment: Mapping[str, str] = os.environ,
         keeps_targets: bool = True,
         state_dir: Path | None = None,
+        cpu_sources: Sequence[CpuSource] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
@@ -153,6 +157,7 @@ class Control:
         key = cookie_key(environment)
         self._notes_cookie_key = keeps_targets and not key.lasts
         self.state_dir = state_dir
+        self._cpu_meter = CpuMeter(cpu_sources)
         self.gateway = Gateway(
             build(config, self.metrics),
             self.metrics,
@@ -182,10 +187,12 @@ class Control:
             await self._keeper.prepare(groups)
             self._keeper.replace(groups)
         self.gateway.start()
+        self._cpu_meter.start()
 
     async def stop(self) -> None:
         """End all background work."""
         self.gateway.stop()
+        await self._cpu_meter.stop()
         if self._keeper is not None:
             await self._keeper.stop()
         for log in (self.gateway.access_log, self.gateway.connection_log):
@@ -305,7 +312,9 @@ class Control:
     async def workload(self) -> Workload:
         """What is known of the transactions of the last hours, all processes together."""
         others = await self.followers.workloads()
-        return add([self.gateway.transactions.workload(), *others])
+        workload = add([self.gateway.transactions.workload(), *others])
+        self._cpu_meter.add_to(workload)
+        return workload
 
     async def pin_transactions(self, names: Sequence[str]) -> ReloadResult:
         """Write names into `transactions` of the table's file, and put that in force.

@@ -62,6 +62,7 @@ class Node:
         "is_literal",
         "is_mixed",
         "leaves",
+        "merged",
         "shared",
         "stays",
     )
