@@ -325,7 +325,9 @@ class Control:
     async def workload(self) -> Workload:
         """What is known of the transactions of the last hours, all processes together."""
         others = await self.followers.workloads()
-        workload = add([self.gateway.transactions.workload(), *others])
+        frozen = self.gateway.transactions.freeze()
+        # A day of many transactions takes a second, which requests should not wait for.
+        workload = await asyncio.to_thread(lambda: add([frozen.workload(), *others]))
         self._cpu_meter.add_to(workload)
         return workload
 
