@@ -67,7 +67,7 @@ class Paster:
             listener, taken_by = self._where(transactions, monolith, self.config)
         if listener is not None and taken_by is not None:
             there = listener.rules[taken_by]
-            if len(cover.rules) == 1 and _says_the_same(there, cover.rules[0]):
+            if len(cover.rules) == 1 and _says_the_same(there, cover.rules[0], transactions):
                 note = f"rule {there.name!r} takes exactly these requests already: shift its weights"
                 return Paste("", "", listener.name, note)
         known = self.config.target_groups if self.config else {}
@@ -123,13 +123,15 @@ def service_name(transactions: Sequence[str]) -> str:
     return "carved-out"
 
 
-def _says_the_same(there: RuleConfig, shape: RuleShape) -> bool:
-    """Whether a rule of the table has the conditions of the one that would be pasted."""
-    mine = {("path-pattern", frozenset(shape.values))}
-    if shape.methods:
-        mine.add(("http-request-method", frozenset(shape.methods)))
-    theirs = {(one.field, frozenset(one.values or one.regex_values)) for one in there.conditions}
-    return mine == theirs and len(there.conditions) == len(mine)
+def _says_the_same(there: RuleConfig, shape: RuleShape, transactions: Sequence[str]) -> bool:
+    """Whether a rule of the table takes these transactions by the same paths, and no more than their methods."""
+    methods = {split[0] for name in transactions if (split := split_name(name))}
+    theirs = {one.field: frozenset(one.values or one.regex_values) for one in there.conditions}
+    return (
+        len(theirs) == len(there.conditions)
+        and theirs.pop("path-pattern", None) == frozenset(shape.values)
+        and theirs in ({}, {"http-request-method": methods})
+    )
 
 
 def _groups(listener: ListenerConfig) -> set[str]:
