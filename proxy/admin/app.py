@@ -16,9 +16,11 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from proxy import __version__
 from proxy.admin import models, views
+from proxy.admin.carveout import add_carveout
 from proxy.admin.control import GatewayControl
 from proxy.admin.readiness import reasons_against
 from proxy.admin.security import AdminPolicy, Guard
+from proxy.admin.transactions import add_transactions
 from proxy.errors import GatewayError
 from proxy.observe.exposition import render
 from proxy.rules.question import QuestionError, read_question
@@ -74,8 +76,10 @@ def create_admin(
     _add_probes(app, gateway)
     _add_views(app, gateway)
     _add_public_keys(app, gateway)
+    add_carveout(app, gateway)
     _add_explain(app, gateway)
     _add_reload(app, gateway)
+    add_transactions(app, gateway)
     _add_pages(app)
     return app
 
