@@ -59,7 +59,7 @@ class AthenaEngine:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if not _TABLE_NAME.fullmatch(table):
-            raise LogError(f"{table!r} is not the name of an Athena table: use letters, digits and _, as in default.logs")
+            raise LogError(f"{table!r} is no name of an Athena table: letters, digits and _, as in default.logs")
         self._client = client
         self._output = output
         self._work_group = work_group
@@ -67,7 +67,8 @@ class AthenaEngine:
         self.scanned_bytes = 0
         self._relations: dict[str, str] = {}
         # No file name and no line: Athena shows neither.
-        self.define(_ALB_COLUMNS, f"SELECT CAST(NULL AS VARCHAR) AS file, CAST(NULL AS VARCHAR) AS line, * FROM {table}")
+        nothing = "CAST(NULL AS VARCHAR)"
+        self.define(_ALB_COLUMNS, f"SELECT {nothing} AS file, {nothing} AS line, * FROM {table}")
         for name, query in ALB_TABLE.steps:
             self.define(name, query)
         self.define("parsed", queries.PARSED)
@@ -142,7 +143,7 @@ class AthenaEngine:
     def _pages(self, execution: str) -> Iterator[dict[str, Any]]:
         token = None
         while True:
-            more = {"NextToken": token} if token else {}
+            more: dict[str, str] = {"NextToken": token} if token else {}
             page = self._client.get_query_results(QueryExecutionId=execution, **more)
             yield page
             token = page.get("NextToken")

@@ -45,8 +45,8 @@ def detect(lines: Sequence[str], source: str) -> Format:
     name = max(counts, key=lambda one: counts[one])
     if counts[name] * 2 < len(first):
         raise LogError(
-            f"{source}: none of the formats {', '.join(KNOWN)} and har fits its first line {first[0][:120]!r}; give its "
-            "log_format or LogFormat string with --format"
+            f"{source}: none of the formats {', '.join(KNOWN)} and har fits its first line {first[0][:120]!r}; give "
+            "its log_format or LogFormat string with --format"
         )
     return with_times(KNOWN[name], source)
 

@@ -44,18 +44,16 @@ class DuckEngine:
 
     def __init__(self, folder: Path, *, memory: str = "1GB", threads: int | None = None) -> None:
         self._folder = folder
-        self._connection = duckdb.connect(
-            str(folder / "logs.duckdb"),
-            config={
-                "memory_limit": memory,
-                "temp_directory": str(folder / "spill"),
-                "preserve_insertion_order": False,
-                "TimeZone": "UTC",
-                "enable_external_access": True,
-                "autoinstall_known_extensions": False,
-            }
-            | ({"threads": threads} if threads else {}),
-        )
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": memory,
+            "temp_directory": str(folder / "spill"),
+            "preserve_insertion_order": False,
+            "TimeZone": "UTC",
+            "autoinstall_known_extensions": False,
+        }
+        if threads:
+            settings["threads"] = threads
+        self._connection = duckdb.connect(str(folder / "logs.duckdb"), config=settings)
         self.notes: list[str] = []
         self.rejected = 0
         self.bad: list[tuple[str, int, str]] = []
@@ -83,6 +81,7 @@ class DuckEngine:
                 saved = rescue(files[0], self._folder)
                 self._insert([saved], known, lambda _: None)
                 saved.path.unlink()
+                self._rename(str(saved.path), str(files[0].path))
                 self.notes.append(f"{files[0].path}: damaged or cut short; what can be read of it was")
             else:
                 self.notes.append(f"{files[0].path}: left out, {str(error).splitlines()[0]}")
@@ -111,9 +110,9 @@ class DuckEngine:
             ).fetchall()
         self._connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
 
-    def unread(self, limit: int) -> list[tuple[str, str]]:
-        """Some of the lines that could not be read: file and text."""
-        return self._connection.execute(queries.BAD_LINES.format(limit=limit)).fetchall()
+    def _rename(self, rescued: str, original: str) -> None:
+        self._connection.execute("UPDATE parsed SET file = ? WHERE file = ?", [original, rescued])
+        self.bad = [(original if file == rescued else file, number, why) for file, number, why in self.bad]
 
     def define(self, name: str, query: str, *, keep: bool = False) -> None:
         kind = "TABLE" if keep else "VIEW"

@@ -136,7 +136,20 @@ class _Collector:
         return self.load(name, target_group).windows.setdefault(int(index), WindowLoad())
 
     def totals(self, rows: Iterator[tuple[Any, ...]]) -> None:
-        for name, group, bucket, count, first_byte, squared, slow, received, sent, errors, client_errors, writes in rows:
+        for (
+            name,
+            group,
+            bucket,
+            count,
+            first_byte,
+            squared,
+            slow,
+            received,
+            sent,
+            errors,
+            client_errors,
+            writes,
+        ) in rows:
             load = self.load(name, group)
             load.request_bytes += int(received)
             load.response_bytes += int(sent)

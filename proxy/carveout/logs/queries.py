@@ -16,7 +16,8 @@ WITH told AS (
       AND url IS NOT NULL AND status IS NOT NULL AND target_group IS NOT NULL AND asked IS NOT NULL AS is_told
   FROM fields
 )
-SELECT CASE WHEN is_told THEN NULL ELSE file END AS file, CASE WHEN is_told THEN NULL ELSE line END AS bad_line, is_told,
+SELECT CASE WHEN is_told THEN NULL ELSE file END AS file,
+  CASE WHEN is_told THEN NULL ELSE line END AS bad_line, is_told,
   CAST(round(ended_at * 1000000) AS BIGINT) AS ended_us, CAST(round(started_at * 1000000) AS BIGINT) AS started_us,
   CAST(round(seconds * 1000000) AS BIGINT) AS lasted_us,
   CAST(round(coalesce(first_byte, 0) * 1000000) AS BIGINT) AS first_byte_us,

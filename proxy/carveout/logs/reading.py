@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from proxy.carveout.logs import queries
 from proxy.carveout.logs.detect import detect, named
@@ -16,59 +14,8 @@ from proxy.carveout.logs.formats import JSON, Format
 from proxy.carveout.logs.har import is_har, to_json_lines
 from proxy.carveout.logs.measure import Overview, Settings, measure, overview
 from proxy.carveout.logs.names import Naming
+from proxy.carveout.logs.outcome import SHOWN_BAD_LINES, BadLine, Progress, Reading
 from proxy.carveout.logs.problems import LogError
-from proxy.carveout.workload import Workload
-
-SHOWN_BAD_LINES: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class BadLine:
-    """A line that could not be read.
-
-    Attributes:
-        number: From 1; 0 when it is not known.
-        text: Its beginning, or why it is no line.
-    """
-
-    file: str
-    number: int
-    text: str
-
-
-@dataclass(slots=True)
-class Reading:
-    """What came out of logs.
-
-    Attributes:
-        lines: All that were not empty.
-        bad_count: Of those, how many could not be read.
-        bad: The first few.
-        unasked: Requests that the load balancer answered itself.
-        notes: What happened to whole files.
-        formats: The formats found.
-    """
-
-    workload: Workload
-    lines: int
-    bad_count: int
-    unasked: int
-    bad: list[BadLine] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    formats: list[str] = field(default_factory=list)
-
-
-class Progress:
-    """Told how a reading goes on; this one says nothing."""
-
-    def begin(self, total_bytes: int) -> None:
-        """Reading begins; that many bytes are on disk."""
-
-    def read(self, count: int) -> None:
-        """So many more bytes are read; fewer than none if a file has to be read again."""
-
-    def step(self, what: str) -> None:
-        """All is read and the next step begins."""
 
 
 def read_files(
@@ -80,7 +27,6 @@ def read_files(
     memory: str = "1GB",
     threads: int | None = None,
     progress: Progress | None = None,
-    open_engine: Callable[..., DuckEngine] = DuckEngine,
 ) -> Reading:
     """Read files and folders of them into a workload.
 
@@ -95,7 +41,7 @@ def read_files(
     files = find(sources)
     with tempfile.TemporaryDirectory(prefix="strangler-logs-") as folder:
         by_format, notes = _sort(files, format_text, Path(folder))
-        engine = open_engine(Path(folder), memory=memory, threads=threads)
+        engine = DuckEngine(Path(folder), memory=memory, threads=threads)
         try:
             progress.begin(sum(file.size for alike in by_format.values() for file in alike))
             for known, alike in by_format.items():
@@ -141,11 +87,11 @@ def _sort(files: Sequence[LogFile], format_text: str, folder: Path) -> tuple[dic
 
 
 def _bad_lines(engine: DuckEngine, files: Sequence[LogFile], seen: Overview) -> list[BadLine]:
-    """The first few bad lines with their numbers, which the engine does not know: the files are looked through again."""
+    """The first few bad lines with their numbers, which the engine does not know: files are looked through again."""
     found = [BadLine(file, number, why) for file, number, why in engine.bad[:SHOWN_BAD_LINES]]
     if seen.told < seen.lines:
         by_path = {str(file.path): file for file in files}
-        unread = engine.unread(SHOWN_BAD_LINES)
+        unread = list(engine.rows(queries.BAD_LINES.format(limit=SHOWN_BAD_LINES)))
         for path in {path for path, _ in unread}:
             lines = [line for where, line in unread if where == path]
             numbers = line_numbers(by_path[path], lines) if path in by_path else {}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from proxy.carveout.logs import queries
 from proxy.carveout.logs.dialect import translate
@@ -14,12 +14,11 @@ from proxy.carveout.logs.formats import Format
 from proxy.carveout.logs.names import Naming, case_expression
 from proxy.carveout.logs.problems import LogError
 
+_FIRST_LINES: Final = 200
 _SETTINGS: Final = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "false",
     "spark.sql.files.ignoreCorruptFiles": "true",
-    "spark.sql.shuffle.partitions": "64",
-    "spark.sql.legacy.followThreeValuedLogicInArrayExists": "true",
 }
 """A short line has fewer words and a bad one no number: NULL, as in DuckDB, not an error. A gzip file that is cut short
 is read as far as it goes."""
@@ -51,13 +50,8 @@ class SparkEngine:
         self._session = session
         for name, value in _SETTINGS.items():
             session.conf.set(name, value)
-        try:
-            lines = session.read.option("recursiveFileLookup", "true").text(list(paths))
-        except PySparkException as error:
-            raise LogError(f"{', '.join(paths)}: {_first_line(error)}") from None
-        lines.selectExpr("input_file_name() AS file", "value AS line").where("length(value) > 0").createOrReplaceTempView(
-            "lines"
-        )
+        lines = _text(session, paths).where("length(value) > 0")
+        lines.selectExpr("input_file_name() AS file", "value AS line").createOrReplaceTempView("lines")
         for name, query in known.steps:
             self.define(name, query)
         self.define("parsed", queries.PARSED, keep=True)
@@ -78,6 +72,18 @@ class SparkEngine:
 
     def names(self, naming: Naming) -> str:
         return case_expression(naming.templates())
+
+
+def first_lines(session: SparkSession, paths: Sequence[str]) -> list[str]:
+    """Some lines to tell the format by."""
+    return [row.value for row in _text(session, paths).limit(_FIRST_LINES).collect()]
+
+
+def _text(session: SparkSession, paths: Sequence[str]) -> DataFrame:
+    try:
+        return session.read.option("recursiveFileLookup", "true").text(list(paths))
+    except PySparkException as error:
+        raise LogError(f"{', '.join(paths)}: {_first_line(error)}") from None
 
 
 def _first_line(error: Exception) -> str:
