@@ -50,6 +50,9 @@ class DuckEngine:
             "preserve_insertion_order": False,
             "TimeZone": "UTC",
             "autoinstall_known_extensions": False,
+            # Known to `query_progress`, and not printed between the results.
+            "enable_progress_bar": True,
+            "enable_progress_bar_print": False,
         }
         if threads:
             settings["threads"] = threads
