@@ -172,10 +172,8 @@ def main() -> int:
             seconds, cpu, peak, said = read(folder / form, args.memory)
             whole = said.startswith(f"{args.lines + files} lines ") and f"{files} line" in said
             good = good and whole and peak <= args.most_mb
-            print(
-                f"{form}: {size:.2f} GB, {seconds:.1f} s ({cpu:.1f} s of CPU), {args.lines / seconds:.0f} lines/s, peak {peak:.0f} MB,"
-                f" {'every line accounted for' if whole else 'LINES LOST'}"
-            )
+            print(f"{form}: {size:.2f} GB, {seconds:.1f} s ({cpu:.1f} s of CPU), {args.lines / seconds:.0f} lines/s,")
+            print(f"  peak {peak:.0f} MB, {'every line accounted for' if whole else 'LINES LOST'}")
             print(said, flush=True)
     return 0 if good else 1
 

@@ -95,9 +95,11 @@ class AthenaEngine:
                     needed[name] = self._relations[name]
 
         need(query)
-        # The query's own WITH stays inside, so that its names cannot hide a relation's.
         relations = ", ".join(f"{name} AS ({text})" for name, text in needed.items())
-        text = translate(f"WITH {relations} SELECT * FROM ({query}) AS answer", "athena")
+        query = query.strip()
+        # An order holds at the outermost level only, so a query's own WITH is joined to the relations'.
+        rest = f", {query.removeprefix('WITH')}" if query.startswith("WITH ") else query
+        text = translate(f"WITH {relations} {rest}", "athena")
         if len(text.encode()) > LONGEST_QUERY:
             raise LogError(
                 f"the query has {len(text.encode())} bytes and Athena takes {LONGEST_QUERY}: there are too many names; "

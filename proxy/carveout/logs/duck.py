@@ -14,6 +14,7 @@ from proxy.carveout.logs.dialect import translate
 from proxy.carveout.logs.files import LogFile, rescue
 from proxy.carveout.logs.formats import Format
 from proxy.carveout.logs.names import Naming, as_sent
+from proxy.carveout.logs.problems import LogError
 
 _MOST_BAD: Final = 1000
 _FETCHED: Final = 10_000
@@ -50,13 +51,15 @@ class DuckEngine:
             "preserve_insertion_order": False,
             "TimeZone": "UTC",
             "autoinstall_known_extensions": False,
-            # Known to `query_progress`, and not printed between the results.
-            "enable_progress_bar": True,
-            "enable_progress_bar_print": False,
         }
         if threads:
             settings["threads"] = threads
-        self._connection = duckdb.connect(str(folder / "logs.duckdb"), config=settings)
+        try:
+            self._connection = duckdb.connect(str(folder / "logs.duckdb"), config=settings)
+        except duckdb.Error as error:
+            raise LogError(f"DuckDB does not start with {memory} of memory: {_first_line(error)}") from None
+        # `query_progress` knows it then, and nothing is printed between the results.
+        self._connection.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
         self.notes: list[str] = []
         self.rejected = 0
         self.bad: list[tuple[str, int, str]] = []
@@ -87,7 +90,7 @@ class DuckEngine:
                 self._rename(str(saved.path), str(files[0].path))
                 self.notes.append(f"{files[0].path}: damaged or cut short; what can be read of it was")
             else:
-                self.notes.append(f"{files[0].path}: left out, {str(error).splitlines()[0]}")
+                self.notes.append(f"{files[0].path}: left out, {_first_line(error)}")
 
     def _insert(self, files: Sequence[LogFile], known: Format, report: Report) -> None:
         paths = ", ".join(_quoted(str(file.path)) for file in files)
@@ -171,6 +174,10 @@ class _Progress:
             if read > self._reported:
                 self._report(read - self._reported)
                 self._reported = read
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or ["?"])[0]
 
 
 def _quoted(text: str) -> str:

@@ -12,6 +12,8 @@ from proxy.carveout.logs.problems import LogError
 
 _GZIP: Final = b"\x1f\x8b"
 _BLOCK: Final = 4 << 20
+_GZIP_BLOCK: Final = 64 << 10
+"""What is lost at most before the place where a file is damaged."""
 _FIRST_BYTES: Final = 256 << 10
 
 
@@ -78,7 +80,7 @@ def blocks(file: LogFile) -> Iterator[bytes]:
         while data := stream.read(_BLOCK >> 2):
             while data:
                 try:
-                    block = unpack.decompress(data, _BLOCK)
+                    block = unpack.decompress(data, _GZIP_BLOCK)
                 except zlib.error:
                     return
                 if block:
@@ -107,8 +109,10 @@ def line_numbers(file: LogFile, lines: Sequence[str]) -> dict[str, int]:
     for block in blocks(file):
         whole, newline, rest = (rest + block).rpartition(b"\n")
         text = b"\n" + whole.replace(b"\r\n", b"\n") + newline
-        for line in [line for line in wanted if (at := text.find(b"\n" + line + b"\n")) >= 0]:
-            numbers[wanted.pop(line)] = seen + text.count(b"\n", 0, at + 1)
+        for line in list(wanted):
+            at = text.find(b"\n" + line + b"\n")
+            if at >= 0:
+                numbers[wanted.pop(line)] = seen + text.count(b"\n", 0, at + 1)
         if not wanted:
             return numbers
         seen += whole.count(b"\n") + bool(newline)

@@ -66,7 +66,6 @@ def _sort(files: Sequence[LogFile], format_text: str, folder: Path) -> tuple[dic
     """Files by format; notes about those of none, unless it is all of them."""
     by_format: dict[Format, list[LogFile]] = {}
     errors: list[LogError] = []
-    har = JSON
     given = None if format_text in ("", "har") else named(format_text)
     for number, file in enumerate(files):
         try:
@@ -76,9 +75,11 @@ def _sort(files: Sequence[LogFile], format_text: str, folder: Path) -> tuple[dic
             elif format_text == "har" or is_har("\n".join(lines[:50])):
                 into = folder / f"har-{number}"
                 into.mkdir()
-                by_format.setdefault(har, []).append(to_json_lines(file, into))
+                converted = to_json_lines(file, into)
+                by_format.setdefault(JSON, []).append(converted)
             else:
-                by_format.setdefault(detect(lines, str(file.path)), []).append(file)
+                found = detect(lines, str(file.path))
+                by_format.setdefault(found, []).append(file)
         except LogError as error:
             errors.append(error)
     if not by_format:
