@@ -10,30 +10,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-WORDS = (
-    "amber anchor apple arrow autumn badge bamboo basil beacon berry birch blaze bloom bottle branch breeze bridge bronze "
-    "brook butter button cabin candle canyon carbon castle cedar chalk cherry circle citrus clay cliff cloud clover cobalt "
-    "comet copper coral cotton crater crimson crystal dawn delta desert diamond dune eagle echo ember engine fabric falcon "
-    "feather fern field flame flint forest fossil frost garden garnet ginger glacier globe golden granite grape gravel "
-    "harbor hazel heron hollow honey horizon indigo iron island ivory jasmine jasper juniper kernel kettle lagoon lantern "
-    "lattice lava leaf lemon light lilac linen lotus lunar magnet maple marble meadow mellow mercury mineral mint mirror "
-    "mist mocha moss mountain nectar needle night north oak oasis ocean olive onyx opal orange orbit orchid otter oyster "
-    "paper pearl pebble pepper pine planet plum pocket polar pond poppy prairie prism quartz quiet quill rain raven red reef "
-    "ridge river robin rocket rose ruby saffron sage sail sand sapphire scarlet shadow shell silver sky slate smoke snow "
-    "solar spark spice spring spruce star stone storm summer sun swift table tangerine teal thistle thunder tide tiger "
-    "timber topaz torch trail tulip tundra twilight umber valley velvet violet walnut water wave wheat willow wind winter wolf"
-).split()
-PEOPLE = (
-    "ada alan alice amir ana andre anna astrid beth bjorn bob carla carlos chen clara dana david diego dora elena emil emma "
-    "erik eva fatima felix finn frank grace greta hana hans heidi hugo ida ines ivan jack jana jin john jonas julia kai karl "
-    "kim lars laura lena leo lin lucia luis maja marco maria mark marta max mia mika milan nadia nina noah nora olga omar "
-    "oscar otto pablo paul petra pia priya rafa raj rosa ruth sam sara sofia sven tara theo tim tom uma vera wei yuki yuri zoe"
-).split()
-SCANNED = (
-    "/wp-login.php /.env /.git/config /admin.php /phpmyadmin/index.php /xmlrpc.php /wp-admin/setup-config.php /backup.zip "
-    "/cgi-bin/luci /vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php /solr/admin/info/system /actuator/env /owa/auth.js "
-    "/console/ /manager/html /api/jsonws/invoke /config.json /server-status /HNAP1 /boaform/admin/formLogin"
-).split()
+VALUES = Path(__file__).parent / "data" / "values"
+WORDS = (VALUES / "words.txt").read_text().split()
+PEOPLE = (VALUES / "people.txt").read_text().split()
+SCANNED = (VALUES / "scanned.txt").read_text().split()
 
 BASE62 = string.ascii_letters + string.digits
 Draw = Callable[[random.Random], str]
@@ -45,7 +25,9 @@ def _slug(rng: random.Random) -> str:
 
 def _user(rng: random.Random) -> str:
     name = rng.choice(PEOPLE)
-    return rng.choice((name, f"{name}{rng.randrange(100)}", f"{name}.{rng.choice(PEOPLE)}", f"{name}_{rng.choice(WORDS)}"))
+    return rng.choice(
+        (name, f"{name}{rng.randrange(100)}", f"{name}.{rng.choice(PEOPLE)}", f"{name}_{rng.choice(WORDS)}")
+    )
 
 
 KINDS: dict[str, Draw] = {
@@ -88,8 +70,7 @@ class Pool:
 
     def __init__(self, kind: str, size: int, skew: float, rng: random.Random) -> None:
         self.kind = kind
-        self._values = list({KINDS[kind](rng) for _ in range(size)})
-        rng.shuffle(self._values)
+        self._values = list(dict.fromkeys(KINDS[kind](rng) for _ in range(size)))
         self._weights = list(accumulate(1 / (rank + 1) ** skew for rank in range(len(self._values))))
 
     def draw(self, rng: random.Random) -> str:

@@ -286,7 +286,9 @@ class Control:
 
 
 def files_named_by(config: Config) -> Iterator[Path]:
-    """The certificate files of a table whose files have been read."""
+    """The certificate and OpenAPI files of a table whose files have been read."""
+    for document in config.transactions.openapi:
+        yield Path(document.file)
     for listener in config.listeners:
         for certificate in listener.certificates:
             yield Path(certificate.certificate_file)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 from proxy.carveout.naming.segments import EMAIL, ID, NAME, Segment, is_plain, is_value, segment
@@ -39,6 +40,9 @@ SEEN_ONCE: Final = 25
 MIXED_EXTENSIONS: Final = 3
 """Values with so many different extensions are one kind."""
 
+OUTSTANDING_REQUESTS: Final = 40
+OUTSTANDING_STEP: Final = 4
+"""A word that was asked for so often, and so much more often than the next, is no value among values."""
 MIN_SIBLINGS: Final = 8
 """Words of a node that are looked at for values."""
 
@@ -49,7 +53,18 @@ ANY_WORD: Final = "/"
 class Node:
     """A segment with what was seen below it."""
 
-    __slots__ = ("checked", "children", "clients", "count", "first", "is_literal", "is_mixed", "leaves", "shared")
+    __slots__ = (
+        "checked",
+        "children",
+        "clients",
+        "count",
+        "first",
+        "is_literal",
+        "is_mixed",
+        "leaves",
+        "shared",
+        "stays",
+    )
 
     def __init__(self, first: int = 0) -> None:
         self.children: dict[str, Node] = {}
@@ -59,6 +74,8 @@ class Node:
         self.checked = 0
         self.first = first
         self.is_literal = False
+        self.stays = False
+        """Whether it stays a literal among values."""
         self.shared: set[str] = set()
         """What the children have in common that are values though they look like words."""
         self.is_mixed = False
@@ -186,18 +203,40 @@ class Learner:
     def _judge(self, node: Node, is_old: bool) -> None:
         words = node.words()
         if len(words) > MIN_SIBLINGS:
-            node.shared |= _shared_by_values(words, _features_of_values(node), is_old)
+            node.shared |= _shared_by_values(words, is_old)
         self._merge(node)
         _unite_kinds(node)
 
     def _merge(self, node: Node) -> None:
         if not node.shared:
             return
+        values = []
         for key, child in node.words():
             inside = sum(count for feature, count in child.features() if _is_in(feature, node.shared))
-            if inside >= child.count * 0.5 or (inside and not self._is_earned(child)):
-                del node.children[key]
-                node.put(node.value_key(_kind_of(key)), child)
+            if not child.stays and (inside >= child.count * 0.5 or (inside and not self._is_earned(child))):
+                values.append((key, child))
+        values.sort(key=lambda item: -item[1].count)
+        # Later there is nothing to compare with: the popular values are gone from among the words.
+        is_first = len(values) > SEEN_ONCE and not any(key.startswith(NAME) for key in node.children)
+        outstanding = self._outstanding([child for _, child in values]) if is_first else 0
+        for key, child in values[outstanding:]:
+            del node.children[key]
+            node.put(node.value_key(_kind_of(key)), child)
+
+    def _outstanding(self, children: list[Node]) -> int:
+        """How many stand out of what else would be values: `me` is asked for more often than any name of a person.
+
+        In Zipf's law one is about twice as popular as the next; a step that is much higher ends the literals.
+        """
+        known = 0
+        for number, (child, following) in enumerate(pairwise(children), 1):
+            if child.count < OUTSTANDING_REQUESTS or not self._is_earned(child):
+                break
+            if child.count >= OUTSTANDING_STEP * following.count:
+                known = number
+        for child in children[:known]:
+            child.stays = True
+        return known
 
     def _make_room(self, node: Node) -> None:
         """More words than a node may have: what most of them share makes them values, and the rarest are forgotten."""
@@ -260,40 +299,30 @@ def _is_in(feature: str, shared: set[str]) -> bool:
     return feature in shared or (_is_word(feature) and ANY_WORD in shared)
 
 
-def _features_of_values(node: Node) -> set[str]:
-    """What the siblings have that are values."""
-    values = (child for key, child in node.children.items() if is_plain(key))
-    return {feature for child in values for feature, _ in child.features()}
-
-
-def _shared_by_values(words: list[tuple[str, Node]], of_values: set[str], is_old: bool) -> set[str]:
+def _shared_by_values(words: list[tuple[str, Node]], is_old: bool) -> set[str]:
     """What words have in common that proved to be values."""
-    families: dict[str, list[int]] = {}
+    requests: Counter[str] = Counter()
+    once: Counter[str] = Counter()
+    holders = Counter(feature for _, child in words for feature, _ in child.features())
     for _, child in words:
         any_word = 0
+        is_alone = False
         for feature, count in child.features():
-            _count(families, feature, count)
-            any_word += count if _is_word(feature) else 0
-        if any_word:
-            _count(families, ANY_WORD, any_word)
-    return {
-        feature
-        for feature, (requests, once) in families.items()
-        if _are_values(requests, once, feature in of_values, is_old)
-    }
+            requests[feature] += count
+            once[feature] += count == 1
+            if _is_word(feature):
+                any_word += count
+                is_alone = holders[feature] == 1
+        # That any word follows is only in common where it is another one each time: `/{owner}/{repository}`. Where
+        # the same few follow, as in `/{tenant}/settings`, each of these is in common.
+        requests[ANY_WORD] += any_word
+        once[ANY_WORD] += any_word == 1 and is_alone
+    return {feature for feature in requests if _are_values(requests[feature], once[feature], is_old)}
 
 
-def _count(families: dict[str, list[int]], feature: str, count: int) -> None:
-    family = families.setdefault(feature, [0, 0])
-    family[0] += count
-    family[1] += count == 1
-
-
-def _are_values(requests: int, once: int, like_values: bool, is_old: bool) -> bool:
+def _are_values(requests: int, once: int, is_old: bool) -> bool:
     """Whether more siblings were seen just once, in so many requests, than of a fixed set would have been."""
-    if once > (SEEN_ONCE // 2 if like_values else SEEN_ONCE):
-        return True
-    return is_old and once > SEEN_ONCE // 2 and once > 0.4 * requests
+    return once > SEEN_ONCE or (is_old and once > SEEN_ONCE // 2 and once > 0.4 * requests)
 
 
 def _unite_kinds(node: Node) -> None:
@@ -319,5 +348,3 @@ def _prune(root: Node) -> None:
     for node in list(_walk(root)):
         for key in [key for key, child in node.children.items() if child.count <= 1]:
             del node.children[key]
-
-

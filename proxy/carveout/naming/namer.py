@@ -146,6 +146,6 @@ class Namer:
             self._cache.clear()
             self.version += 1
             for name in before.keys() - {template.name for template in learned.values()}:
-                new = self.name(before[name].method.encode(), before[name].pattern.encode())
+                new = self.name(before[name].method.encode(), before[name].example)
                 self.renames.append(Rename(self._now(), name, new))
         return changed

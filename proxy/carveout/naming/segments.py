@@ -31,9 +31,11 @@ KIND_PATTERNS: Final = {
     ID: (
         r"(?:-?[0-9][0-9.,:_+-]*"
         r"|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[0-9a-fA-F]{8,}"
-        # Letters and digits by turns, three digits beside something else, or a run that no word is as long as.
+        # Letters and digits by turns, three digits beside something else, a digit in a long run,
+        # capitals where no word has them, a very long run.
         r"|[^/]*(?:[A-Za-z][0-9]+[A-Za-z]+[0-9]|[0-9][A-Za-z]+[0-9]+[A-Za-z]|[A-Za-z_.~:,-][0-9]{3}|[0-9]{3}[A-Za-z_.~:,-]"
-        r"|[A-Za-z0-9]{28})[^/]*)"
+        r"|[A-Za-z]{2}[0-9][A-Za-z]{8}|[A-Za-z]{4}[0-9][A-Za-z]{6}|[A-Za-z]{8}[0-9][A-Za-z]{2}"
+        r"|[a-z][A-Z]+[a-z][A-Z]|[A-Za-z0-9]{28})[^/]*|[a-z]{2,6}_[A-Za-z0-9]*[a-z0-9][A-Z][A-Za-z0-9]*)"
     ),
     NAME: r"[^/]+",
     REST: r".+",

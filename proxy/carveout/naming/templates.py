@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from proxy.carveout.naming.segments import DATE, EMAIL, ID, NAME, REST, Segment, is_value, pattern_of
+from proxy.carveout.naming.segments import DATE, EMAIL, ID, MAX_DEPTH, NAME, REST, Segment, is_value, pattern_of
 
 UNMATCHED: Final = "{unmatched}"
 """The name of what has no name: paths that never were answered well, or not often enough."""
@@ -52,8 +52,19 @@ class Template:
         if self.source != "learned":
             return given_regex(self.keys)
         # As `segments` has it: empty segments and path parameters say nothing.
-        body = "".join(f"/+{pattern_of(key)}(?:;[^/]*)?" if key != REST else f"/+{pattern_of(key)}" for key in self.keys)
+        body = "".join(
+            f"/+{pattern_of(key)}(?:;[^/]*)?" if key != REST else f"/+{pattern_of(key)}" for key in self.keys
+        )
         return f"{body}/*" if self.keys else "/*"
+
+    @property
+    def example(self) -> bytes:
+        """A path that it names, or that what took its place names."""
+        values = {ID: "0", NAME: "0", DATE: "2000-01-01", EMAIL: "a@example.com", REST: "/".join("0" * MAX_DEPTH)}
+        path = self.pattern
+        for kind, value in values.items():
+            path = path.replace(kind, value)
+        return path.encode()
 
     def as_json(self) -> dict[str, Any]:
         return {"method": self.method, "keys": list(self.keys), "source": self.source, "requests": self.requests}
@@ -122,7 +133,7 @@ def _find(node: _Node, method: str, path: Sequence[Segment], depth: int) -> str 
 
 
 def ways(text: str, kind: str) -> Iterator[str]:
-    """The keys under which a segment may be found, the most literal first; names may look like ids, and have extensions."""
+    """The keys under which a segment may be found, the most literal first: names may look like ids."""
     if text:
         yield text
     yield kind
