@@ -23,7 +23,7 @@ VERBS = {
     "serve": "run the gateway",
     "check": "validate a table",
     "explain": "tell which rule takes a request, and why each earlier one does not",
-    "candidates": "tell what to carve out next, from access logs",
+    "candidates": "tell what to carve out of the monolith next, and why",
     "shift": "change the weights of a rule in routes.yaml, in place",
     "demo": "run a monolith, its extracted services and the gateway, with traffic",
     "schema": "print the JSON Schema of routes.yaml",

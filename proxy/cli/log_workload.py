@@ -26,7 +26,7 @@ _INSTALL = {
 }
 
 
-def add_log_arguments(parser: argparse.ArgumentParser) -> None:
+def add_log_arguments(parser: argparse._ActionsContainer) -> None:
     """The flags of reading logs."""
     add = parser.add_argument
     add("--from", metavar="LOG", nargs="+", action="extend", help="access logs: files, folders, or s3://... for Athena")
