@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     if args.top < 1:
         raise UsageError(f"--top {args.top} is not 1 or more")
     config = _config(args.config) if args.config else None
-    workload = read_logs(args)
+    workload = read_logs(args, config)
     if workload is None:
         document = get_document(args.admin_url, "/api/candidates")
     else:

@@ -12,10 +12,11 @@ from typing import Any
 
 from proxy.carveout.logs.outcome import Progress, Reading
 from proxy.carveout.logs.problems import LogError
-from proxy.carveout.naming import Namer
+from proxy.carveout.naming import Namer, given_templates
 from proxy.carveout.workload import Workload
 from proxy.cli.flags import UsageError
 from proxy.cli.terminal import visible
+from proxy.config.model import Config, TransactionsConfig
 
 _ENGINES = ("duckdb", "spark", "athena")
 _INSTALL = {
@@ -32,7 +33,7 @@ def add_log_arguments(parser: argparse._ActionsContainer) -> None:
     add("--from", metavar="LOG", nargs="+", action="extend", help="access logs: files, folders, or s3://... for Athena")
     add("--format", metavar="FORMAT", default="", help="alb, json, har, or a log_format or LogFormat string; else told")
     add("--engine", choices=_ENGINES, default="duckdb", help="what reads them")
-    add("--objective", metavar="SECONDS", type=_positive, default=0.5, help="latency that is still good")
+    add("--objective", metavar="SECONDS", type=_positive, default=None, help="latency that is still good")
     add("--window", metavar="SECONDS", type=_positive, default=None, help="length of a window; by the log's length")
     add("--target-group", metavar="NAME", default="monolith", help="of lines that name none")
     add("--memory", metavar="SIZE", default="1GB", help="what DuckDB may take; the rest is on disk, in TMPDIR")
@@ -43,8 +44,11 @@ def add_log_arguments(parser: argparse._ActionsContainer) -> None:
     add("--athena-work-group", metavar="NAME", default="", help="work group to run in")
 
 
-def read_logs(args: argparse.Namespace) -> Workload | None:
+def read_logs(args: argparse.Namespace, config: Config | None) -> Workload | None:
     """The workload of the logs; None when none are named.
+
+    Args:
+        config: A table, for the names that it gives and for its latency objective.
 
     Raises:
         UsageError: They cannot be used, or what reads them is not installed.
@@ -55,7 +59,7 @@ def read_logs(args: argparse.Namespace) -> Workload | None:
     started = time.monotonic()
     try:
         with _progress() as progress:
-            reading = _read(args, sources, progress)
+            reading = _read(args, config.transactions if config else TransactionsConfig(), sources, progress)
     except LogError as error:
         raise UsageError(visible(str(error))) from None
     except ModuleNotFoundError as error:
@@ -68,16 +72,16 @@ def read_logs(args: argparse.Namespace) -> Workload | None:
     return reading.workload
 
 
-def _read(args: argparse.Namespace, sources: list[str], progress: Progress) -> Reading:
+def _read(args: argparse.Namespace, names: TransactionsConfig, sources: list[str], progress: Progress) -> Reading:
     from proxy.carveout.logs.measure import Settings
 
     settings = Settings(
-        objective_seconds=args.objective,
+        objective_seconds=args.objective or names.objective_seconds,
         window_seconds=args.window or 0,
         target_group=args.target_group,
         source=", ".join(sources) or args.athena_table,
     )
-    naming = Namer()
+    naming = Namer(given_templates(names.given), limit=names.limit, distinct_clients=names.distinct_clients)
     if args.engine == "duckdb":
         from proxy.carveout.logs.reading import read_files
 

@@ -58,7 +58,8 @@ def test_a_custom_layout_of_nginx() -> None:
     """Everything where it likes it, and names around it."""
     layout = (
         '$msec host=$host "$request_method $request_uri $server_protocol" $status up=$upstream_status'
-        ' in=$request_length out=$bytes_sent "$http_user_agent" <$remote_addr> $proxy_host t=$request_time/s $upstream_response_time'
+        ' in=$request_length out=$bytes_sent "$http_user_agent" <$remote_addr> $proxy_host'
+        " t=$request_time/s $upstream_response_time"
         " $upstream_header_time"
     )
     line = (

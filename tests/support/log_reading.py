@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -28,7 +29,8 @@ class PlainNames:
 
     class _Template:
         def __init__(self, method: str, path: str) -> None:
-            self.method, self.name, self.regex = method, f"{method} {path}", path.replace(".", r"\.")
+            self.method = method if method in ("GET", "POST") else "OTHER"
+            self.name, self.regex = f"{method} {path}", re.escape(path)
 
     def __init__(self) -> None:
         self.learned: dict[tuple[str, str], None] = {}

@@ -19,16 +19,15 @@ def mixed_log(count: int = 400, seed: int = 5) -> list[str]:
         at_ms += draw.randrange(200)
         lasts_ms = draw.choice((0, 1, 5, 30, 200, 1500))
         status = draw.choices((200, 201, 302, 404, 500, 504), (80, 5, 5, 5, 3, 2))[0]
-        path = draw.choice(
-            ("/", "/orders", f"/orders/{draw.randrange(50)}", "/a%20b;v=1", f"/items/{draw.randrange(9)}.json")
-        )
+        order, item = draw.randrange(50), draw.randrange(9)
+        path = draw.choice(("/", "/orders", f"/orders/{order}", "/a%20b;v=1", f"/items/{item}.json"))
         group = draw.choice(("monolith", "monolith", "orders"))
         changes = {
             "created": _iso(at_ms),
             "time": _iso(at_ms + lasts_ms),
             "times": f"0.000 {lasts_ms / 1000:.3f} 0.000" if status != 504 else "-1 -1 -1",
             "client": draw.choice(("192.0.2.1:5", "192.0.2.2:6", "[2001:db8::1]:7")),
-            "request": f"{draw.choice(('GET', 'GET', 'POST', 'BREW'))} https://shop:443{path}?q={draw.random()} HTTP/2.0",
+            "request": f"{draw.choice(('GET', 'GET', 'POST', 'BREW'))} https://shop:443{path}?q={draw.random()} HTTP/2",
             "arn": f"arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/{group}/1",
             "status": status,
             "target_status": status if status != 504 else "-",

@@ -71,15 +71,23 @@ def read_with_athena(
     if not table:
         engine.run(create_table(table_for(location), location))
     progress.step("reading")
-    reading = _read(engine, naming, settings, "alb", progress)
+    reading = _read(engine, naming, settings, "alb", progress, shows_lines=False)
     reading.notes.append(f"Athena scanned {engine.scanned_bytes} bytes")
     return reading
 
 
-def _read(engine: Engine, naming: Naming, settings: Settings, format_name: str, progress: Progress) -> Reading:
+def _read(
+    engine: Engine,
+    naming: Naming,
+    settings: Settings,
+    format_name: str,
+    progress: Progress,
+    *,
+    shows_lines: bool = True,
+) -> Reading:
     seen = overview(engine)
     bad_count = seen.lines - seen.told
-    bad = engine.rows(queries.BAD_LINES.format(limit=SHOWN_BAD_LINES)) if bad_count else iter(())
+    bad = engine.rows(queries.BAD_LINES.format(limit=SHOWN_BAD_LINES)) if bad_count and shows_lines else iter(())
     return Reading(
         workload=measure(engine, naming, settings, seen, progress.step),
         lines=seen.lines,

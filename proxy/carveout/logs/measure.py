@@ -48,7 +48,7 @@ class Settings:
         source: What the workload says that it was read from.
     """
 
-    objective_seconds: float = 0.5
+    objective_seconds: float = 1.0
     window_seconds: float = 0
     target_group: str = "monolith"
     source: str = "logs"
