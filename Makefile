@@ -53,6 +53,8 @@ system: install
 	@bash bench/install.sh $(BIN)/python
 	@command -v promtool >/dev/null && command -v h2load >/dev/null && command -v curl >/dev/null || \
 		{ apt-get update -qq; apt-get install -y -qq --no-install-recommends prometheus nghttp2-client curl >/dev/null; }
+	@command -v java >/dev/null || { apt-get update -qq; apt-get install -y -qq --no-install-recommends default-jre-headless >/dev/null; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[spark,athena]'
 
 # The package as the container image has it: its hot path compiled. Needs a C compiler.
 compiled: $(COMPILED)/.built

@@ -131,7 +131,8 @@ def told(reading: Reading, seconds: float) -> Iterator[str]:
     if reading.unasked:
         yield f"{reading.unasked} requests asked no target (redirects, fixed responses, refusals)"
     if reading.bad_count:
-        yield f"{reading.bad_count} {'line' if reading.bad_count == 1 else 'lines'} could not be read:"
+        lines = "1 line" if reading.bad_count == 1 else f"{reading.bad_count} lines"
+        yield f"{lines} could not be read{':' if reading.bad else ''}"
     for bad in reading.bad:
         yield f"  {bad.file}:{bad.number or '?'}: {bad.text}"
     if reading.bad_count > len(reading.bad) > 0:
