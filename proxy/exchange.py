@@ -18,7 +18,6 @@ of identity providers. A slow side pauses the other. This is the one place where
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -36,6 +35,7 @@ from proxy.errors import (
     TargetConnectTimeout,
     TargetError,
     TargetTimeoutError,
+    TargetTlsError,
 )
 from proxy.forward.connection import TargetConnection
 from proxy.forward.headers import ForwardedLines, request_head_to_target, response_block_to_client
@@ -692,7 +692,7 @@ class RequestExchange(RequestRecord):
 def _failed_connect(error: TargetError) -> ConnectResult:
     if error.status == TargetConnectTimeout.status:
         return "timeout"
-    return "tls" if isinstance(error.__cause__, ssl.SSLError) else "refused"
+    return "tls" if isinstance(error, TargetTlsError) else "refused"
 
 
 PAGE_HEADERS: Final = ((b"Content-Type", b"text/html"),)

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from proxy.errors import TargetConnectError, TargetConnectTimeout
+from mypy_extensions import mypyc_attr
+
+from proxy.errors import TargetConnectError, TargetConnectTimeout, TargetTlsError
 from proxy.forward.connection import TargetConnection
 from proxy.targets.target import HealthState, Target
 
@@ -34,6 +36,7 @@ def unverified_tls(alpn: str = "http/1.1") -> ssl.SSLContext:
     return context
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class TargetPool(ABC):
     """All connections to one target, whatever they speak. It lives and is carried over with the target."""
 
@@ -54,8 +57,8 @@ class TargetPool(ABC):
 
         Raises:
             TargetConnectTimeout: It took over 10 s, a TLS handshake included.
-            TargetConnectError: It was refused, reset or unreachable, the TLS handshake failed, or the target was
-                deregistered meanwhile.
+            TargetTlsError: The TLS handshake failed.
+            TargetConnectError: It was refused, reset or unreachable, or the target was deregistered meanwhile.
         """
 
     @abstractmethod
@@ -104,8 +107,10 @@ class TargetPool(ABC):
             if target.state is HealthState.DRAINING:
                 raise TargetConnectError("the target was deregistered", sent=False) from error
             raise TargetConnectTimeout(f"no connection within {CONNECT_TIMEOUT_SECONDS:g} s", sent=False) from error
-        except OSError as error:
-            raise TargetConnectError(f"cannot connect: {error}", sent=False) from error
+        except ssl.SSLError as failure:
+            raise TargetTlsError(f"cannot connect: {failure}", sent=False) from failure
+        except OSError as refusal:
+            raise TargetConnectError(f"cannot connect: {refusal}", sent=False) from refusal
         finally:
             self._connecting.discard(limit)
         return opened
