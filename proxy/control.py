@@ -13,11 +13,20 @@ from typing import Any, Protocol
 
 from proxy import stickiness
 from proxy.auth.authentication import has_logins
+from proxy.carveout.cpu_meter import CpuMeter
+from proxy.carveout.cpu_sources import CpuSource
+from proxy.carveout.report import names_report
+from proxy.carveout.transactions import Transactions
+from proxy.carveout.workload import Workload
+from proxy.carveout.workload_json import add
 from proxy.config.certificates import TableFiles
 from proxy.config.cookie_key import KEY, KEY_FILE, cookie_key
+from proxy.config.edit_transactions import add_transaction_names
+from proxy.config.files import replace_file
 from proxy.config.load import MAX_BYTES, load_with_warnings
 from proxy.config.model import Config
 from proxy.config.problem import ConfigError, Place, Problem, in_order
+from proxy.config.transaction_patterns import parse_pattern
 from proxy.explanation import explain_question
 from proxy.gateway import Gateway
 from proxy.http1.sealed import Sealer
@@ -34,6 +43,7 @@ from proxy.targets.keeper import TargetKeeper
 from proxy.targets.probe import probe
 from proxy.targets.resolve import Resolver
 
+STATE_FILE = "transactions.json"
 MOST_LOGGED = 20
 """Warnings of one table that go into the log."""
 
@@ -62,6 +72,9 @@ class Followers(Protocol):
     async def snapshots(self) -> list[Snapshot]:
         """What other processes have counted."""
 
+    async def workloads(self) -> list[Workload]:
+        """What other processes have measured of their transactions."""
+
     async def reopen_logs(self) -> None:
         """Open the log files of other processes by their names again."""
 
@@ -79,6 +92,9 @@ class NoFollowers:
         pass
 
     async def snapshots(self) -> list[Snapshot]:
+        return []
+
+    async def workloads(self) -> list[Workload]:
         return []
 
     async def reopen_logs(self) -> None:
@@ -103,7 +119,10 @@ class Control:
         content: The bytes that `config` was read from, so that a change since then is seen.
         problems: Warnings of that first load.
         environment: For `${NAME}` in the table, and for the key of stickiness cookies.
-        keeps_targets: Whether names are resolved and targets checked here; a worker is told by its supervisor.
+        keeps_targets: Whether names are resolved and targets checked here, and transactions learn their names; a worker
+            is told by its supervisor.
+        state_dir: Where what was learned is kept over a restart; None for nowhere.
+        cpu_sources: Where the CPU time of target groups is read.
 
     Attributes:
         followers: What goes along with each new table.
@@ -121,6 +140,8 @@ class Control:
         connection_log: ConnectionLog | None = None,
         environment: Mapping[str, str] = os.environ,
         keeps_targets: bool = True,
+        state_dir: Path | None = None,
+        cpu_sources: Sequence[CpuSource] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
@@ -135,9 +156,16 @@ class Control:
         self.metrics = Metrics()
         key = cookie_key(environment)
         self._notes_cookie_key = keeps_targets and not key.lasts
+        self.state_dir = state_dir
+        self._cpu_meter = CpuMeter(cpu_sources)
         self.gateway = Gateway(
             build(config, self.metrics),
             self.metrics,
+            transactions=Transactions(
+                config.transactions,
+                learns=keeps_targets,
+                state_file=state_dir / STATE_FILE if state_dir else None,
+            ),
             access_log=access_log,
             connection_log=connection_log,
             sealer=Sealer(key.secret),
@@ -159,10 +187,12 @@ class Control:
             await self._keeper.prepare(groups)
             self._keeper.replace(groups)
         self.gateway.start()
+        self._cpu_meter.start()
 
     async def stop(self) -> None:
         """End all background work."""
         self.gateway.stop()
+        await self._cpu_meter.stop()
         if self._keeper is not None:
             await self._keeper.stop()
         for log in (self.gateway.access_log, self.gateway.connection_log):
@@ -278,6 +308,37 @@ class Control:
         others = await self.followers.snapshots()
         own = self.gateway.metrics_snapshot(self.reload_state)
         return merge([own, *others]) if others else own
+
+    async def workload(self) -> Workload:
+        """What is known of the transactions of the last hours, all processes together."""
+        others = await self.followers.workloads()
+        workload = add([self.gateway.transactions.workload(), *others])
+        self._cpu_meter.add_to(workload)
+        return workload
+
+    async def pin_transactions(self, names: Sequence[str]) -> ReloadResult:
+        """Write names into `transactions` of the table's file, and put that in force.
+
+        Raises:
+            PatternError: One of them is no method and path.
+            EditError: The file cannot be edited so.
+            OSError: It cannot be read or written.
+        """
+        for name in names:
+            parse_pattern(name)
+        text = (await asyncio.to_thread(read_table, self.path)).decode("utf-8")
+        edited = add_transaction_names(text, names)
+        try:
+            await asyncio.to_thread(self._load, edited.encode())
+        except ConfigError as error:
+            return ReloadResult(False, False, error.problems)
+        if edited != text:
+            await asyncio.to_thread(replace_file, self.path, edited)
+        return await self.reload()
+
+    def transaction_names(self) -> dict[str, Any]:
+        """The names of transactions, to be reviewed."""
+        return names_report(self.gateway.transactions.namer)
 
     def explain(self, question: Question) -> dict[str, Any]:
         """What `strangler explain --json` prints for this request; sends nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -129,6 +129,21 @@ class Namer:
     def overflow(self) -> int:
         """How many templates have no name of their own, since there are too many."""
         return self._tree.overflow
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many names there are by where they come from."""
+        given = Counter(template.source for template in self._given)
+        return {"learned": len(self._tree.names), "pinned": given["pinned"], "openapi": given["openapi"]}
+
+    @property
+    def current_names(self) -> dict[str, str]:
+        """Names that are given no more, as far as is remembered, to what their requests are called now."""
+        now: dict[str, str] = {}
+        for rename in reversed(self.renames):
+            now.setdefault(rename.old, now.get(rename.new, rename.new))
+        current = {template.name for template in self._learned.values()}
+        return {old: new for old, new in now.items() if old not in current and new != UNMATCHED}
 
     def templates(self) -> list[Template]:
         """All of them in the order in which they are tried; the first whose regular expression matches is the name."""
