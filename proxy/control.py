@@ -15,6 +15,9 @@ from proxy import stickiness
 from proxy.auth.authentication import has_logins
 from proxy.carveout.cpu_meter import CpuMeter
 from proxy.carveout.cpu_sources import CpuSource
+from proxy.carveout.monolith import monolith_of
+from proxy.carveout.progress import open_ledger
+from proxy.carveout.progress_keeper import ProgressKeeper
 from proxy.carveout.report import names_report
 from proxy.carveout.transactions import Transactions
 from proxy.carveout.workload import Workload
@@ -173,6 +176,7 @@ class Control:
         self._note_cookie_key(config)
         self.reload_state = ReloadState(True, clock(), dict(self._counts), tuple(problems))
         self._keeper = TargetKeeper(HealthChecker(probe), Resolver()) if keeps_targets else None
+        self._progress: ProgressKeeper | None = None
 
     @property
     def runtime(self) -> Runtime:
@@ -186,11 +190,17 @@ class Control:
             self._keeper.start()
             await self._keeper.prepare(groups)
             self._keeper.replace(groups)
+            ledger = await asyncio.to_thread(open_ledger, self.state_dir)
+            self._progress = ProgressKeeper(ledger, self.metrics_snapshot, self.workload, self._monolith, self._clock)
+            self._progress.start()
         self.gateway.start()
         self._cpu_meter.start()
 
     async def stop(self) -> None:
         """End all background work."""
+        if self._progress is not None:
+            await self._progress.stop()
+            self._progress = None
         self.gateway.stop()
         await self._cpu_meter.stop()
         if self._keeper is not None:
@@ -339,6 +349,15 @@ class Control:
     def transaction_names(self) -> dict[str, Any]:
         """The names of transactions, to be reviewed."""
         return names_report(self.gateway.transactions.namer)
+
+    async def progress(self, days: float) -> Mapping[str, Any]:
+        """What `/api/progress` answers; see `proxy.carveout.progress`."""
+        if self._progress is None:
+            return {"points": [], "days": days, "ready_to_delete": []}
+        return await self._progress.document(days)
+
+    def _monolith(self) -> list[str]:
+        return monolith_of(self.runtime.config)
 
     def explain(self, question: Question) -> dict[str, Any]:
         """What `strangler explain --json` prints for this request; sends nothing."""

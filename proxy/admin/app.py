@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from proxy import __version__
 from proxy.admin import models, views
+from proxy.admin.carveout import add_carveout
 from proxy.admin.control import GatewayControl
 from proxy.admin.readiness import reasons_against
 from proxy.admin.security import AdminPolicy, Guard
@@ -75,6 +76,7 @@ def create_admin(
     _add_probes(app, gateway)
     _add_views(app, gateway)
     _add_public_keys(app, gateway)
+    add_carveout(app, gateway)
     _add_explain(app, gateway)
     _add_reload(app, gateway)
     add_transactions(app, gateway)

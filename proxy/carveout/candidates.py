@@ -6,22 +6,14 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
+from proxy.carveout.monolith import monolith_of
 from proxy.carveout.paste import Paster
 from proxy.carveout.ranking import Candidate, Ranking, rank
 from proxy.carveout.workload import Workload
-from proxy.config.model import Config, ForwardConfig
+from proxy.config.model import Config
 
 UNKNOWN_MONOLITH = "monolith"
 """The target group's name where there is no table and the workload has none."""
-
-
-def monolith_of(config: Config) -> list[str]:
-    """The target groups of the listeners' default forwards: what no rule has taken yet is the monolith's."""
-    groups: dict[str, None] = {}
-    for listener in config.listeners:
-        if isinstance(listener.default, ForwardConfig):
-            groups |= dict.fromkeys(name for name, weight in listener.default.weights if weight)
-    return list(groups)
 
 
 def candidates_document(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any, Final
 
 import httpx
@@ -18,7 +19,7 @@ def add_admin_url(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--admin-url", metavar="URL", default=DEFAULT_URL, help="admin port of the running gateway")
 
 
-def get_document(url: str, path: str) -> dict[str, Any]:
+def get_document(url: str, path: str, **parameters: Sequence[str]) -> dict[str, Any]:
     """Return the JSON document at this path of the admin API.
 
     Raises:
@@ -27,7 +28,7 @@ def get_document(url: str, path: str) -> dict[str, Any]:
     try:
         # No proxy of the environment stands between two processes on one machine.
         with httpx.Client(base_url=url, timeout=ANSWER_SECONDS, trust_env=False) as client:
-            response = client.get(path)
+            response = client.get(path, params={name: list(values) for name, values in parameters.items()})
             document = response.json() if response.status_code == 200 else None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UsageError(

@@ -37,14 +37,23 @@ _METHODS: Final = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument(
+        "--sensitive",
+        metavar="NAME",
+        action="append",
+        help="a transaction or path with sensitive data, * for any characters; may come several times",
+    )
+    parser.add_argument(
+        "--monolith",
+        metavar="GROUP",
+        action="append",
+        help="a target group that is the monolith; default those of the listeners' default actions",
+    )
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many candidates to show")
     add_admin_url(parser)
     logs = parser.add_argument_group("from access logs, without a running gateway")
     add_log_arguments(logs)
-    add = logs.add_argument
-    add("--config", metavar="FILE", default="", help="the table that the rule is for; without it any will do")
-    add("--monolith", metavar="GROUP", action="append", help="target group of the monolith; else all, or the table's")
-    add("--sensitive", metavar="NAME", action="append", help="a transaction or path with sensitive data")
+    logs.add_argument("--config", metavar="FILE", default="", help="the table that the rule is for")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,11 +62,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--top {args.top} is not 1 or more")
     config = _config(args.config) if args.config else None
     workload = read_logs(args, config)
+    monolith, sensitive = args.monolith or [], args.sensitive or []
     if workload is None:
-        document = get_document(args.admin_url, "/api/candidates")
+        document = get_document(args.admin_url, "/api/candidates", sensitive=sensitive, monolith=monolith)
     else:
-        monolith = args.monolith or None
-        document = candidates_document(workload, config, monolith=monolith, sensitive=args.sensitive or ())
+        document = candidates_document(workload, config, monolith=monolith or None, sensitive=sensitive)
     show(document, as_json=args.json, top=args.top)
     return 0
 

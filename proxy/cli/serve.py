@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state-dir",
         metavar="DIR",
-        help="keeps learned names; none for nowhere (default: .strangler beside FILE)",
+        help="keeps learned names and progress; none for nowhere (default: .strangler beside FILE)",
     )
     parser.add_argument(
         "--target-cpu",

@@ -66,7 +66,7 @@ SHOP = [
         ),
         pytest.param(
             ["GET /users/{id}", "PUT /users/{id}"],
-            [RuleShape(("/users/me",), stays=True), RuleShape(("^/users/[^/]+$",), "regex")],
+            [RuleShape(("/users/me",), methods=("GET",), stays=True), RuleShape(("^/users/[^/]+$",), "regex")],
             id="a literal beside a parameter stays by a rule in front",
         ),
         pytest.param(["GET /users/me"], [RuleShape(("/users/me",))], id="a literal is told from a parameter"),

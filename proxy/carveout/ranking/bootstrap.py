@@ -29,12 +29,14 @@ State = Literal["collecting", "ready"]
 
 def window_weights(windows: int, window_seconds: float, seed: int, draws: int = DRAWS) -> NDArray[np.float64]:
     """A column for each draw: how often each window is in it. The columns' sums are all about `windows`."""
+    if not windows:
+        return np.zeros((0, draws))
     generator = np.random.default_rng(seed)
     longest = max(windows // LEAST_BLOCKS, 1)
     block = min(max(int(np.ceil(BLOCK_SECONDS / window_seconds)), round(windows ** (1 / 3)), 1), longest)
     blocks = max(round(windows / block), 1)
-    starts = generator.integers(0, max(windows, 1), (draws, blocks))
-    chosen = (starts[:, :, None] + np.arange(block)) % max(windows, 1)
+    starts = generator.integers(0, windows, (draws, blocks))
+    chosen = (starts[:, :, None] + np.arange(block)) % windows
     weights = np.zeros((windows, draws))
     np.add.at(weights, (chosen.reshape(draws, -1), np.arange(draws)[:, None]), 1.0)
     return weights

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,14 +56,10 @@ def find_bundles(rows: Sequence[TransactionLoad]) -> list[Bundle]:
     """
     named = [row for row in rows if split_name(row.name)]
     busiest = sorted(named, key=lambda row: (-row.seconds, row.name))[:MOST_BUNDLED]
-    popularity = step_popularity(rows)
-    pulls = {
-        (one, other): _pull(busiest[one], busiest[other], popularity)
-        for one in range(len(busiest))
-        for other in range(one + 1, len(busiest))
-    }
+    ties = _Ties(busiest, step_popularity(rows))
+    pairs = ((one, other) for one in range(len(busiest)) for other in range(one + 1, len(busiest)))
+    average = {pair: pull for pair in pairs if (pull := ties.pull(*pair)) > 0.0}
     groups = [[number] for number in range(len(busiest))]
-    average = {pair: pull for pair, pull in pulls.items() if pull > 0.0}
     while average:
         (one, other), strongest = max(average.items(), key=lambda item: (item[1], -item[0][0], -item[0][1]))
         if strongest < TOGETHER:
@@ -79,60 +75,56 @@ def find_bundles(rows: Sequence[TransactionLoad]) -> list[Bundle]:
                 if joined > 0.0:
                     average[pair] = joined
         average = {pair: pull for pair, pull in average.items() if other not in pair}
-    bundles = [sorted(group, key=lambda number: -busiest[number].requests) for group in groups if len(group) > 1]
-    return [_bundle([busiest[number] for number in group], popularity) for group in bundles]
+    requests = [row.requests for row in busiest]
+    bundles = [sorted(group, key=lambda number: (-requests[number], number)) for group in groups if len(group) > 1]
+    return [_bundle(busiest, group, ties) for group in bundles]
 
 
-def _pull(one: TransactionLoad, other: TransactionLoad, popularity: dict[str, float]) -> float:
-    together = max(_follows(one, other, popularity), _follows(other, one, popularity))
-    if _same_resource(one, other):
-        together += SAME_RESOURCE
-        if _writes(one) != _writes(other):
-            together += WRITES_WHAT_IS_READ
-    return min(together, 1.0)
+class _Ties:
+    """What pulls transactions together; each is looked at once."""
+
+    def __init__(self, rows: Sequence[TransactionLoad], popularity: Mapping[str, float]) -> None:
+        self._popularity = popularity
+        self._steps = [sum(count for name, count in row.neighbours.items() if name != row.name) for row in rows]
+        splits = [split_name(row.name) for row in rows]
+        self.resources = [resource_of(split[1]) if split else None for split in splits]
+        self.writes = [split is not None and split[0] not in _SAFE for split in splits]
+        self._rows = rows
+
+    def pull(self, one: int, other: int) -> float:
+        """From 0 to 1."""
+        together = max(self.follows(one, other), self.follows(other, one))
+        if self.resources[one] is not None and self.resources[one] == self.resources[other]:
+            together += SAME_RESOURCE
+            if self.writes[one] != self.writes[other]:
+                together += WRITES_WHAT_IS_READ
+        return min(together, 1.0)
+
+    def follows(self, one: int, other: int) -> float:
+        """The share of sessions' next steps from `one` that lead to `other`, beyond what its popularity explains."""
+        if self._steps[one] < LEAST_TRANSITIONS:
+            return 0.0
+        name = self._rows[other].name
+        steps = self._rows[one].neighbours.get(name, 0)
+        return max(steps / self._steps[one] - self._popularity.get(name, 0.0), 0.0) if steps else 0.0
 
 
-def _follows(one: TransactionLoad, other: TransactionLoad, popularity: dict[str, float]) -> float:
-    """The share of sessions' next steps from `one` that lead to `other`, beyond what its popularity explains."""
-    steps = sum(count for name, count in one.neighbours.items() if name != one.name)
-    if steps < LEAST_TRANSITIONS:
-        return 0.0
-    return max(one.neighbours.get(other.name, 0) / steps - popularity.get(other.name, 0.0), 0.0)
-
-
-def _same_resource(one: TransactionLoad, other: TransactionLoad) -> bool:
-    first, second = split_name(one.name), split_name(other.name)
-    resource = resource_of(first[1]) if first else None
-    return resource is not None and second is not None and resource == resource_of(second[1])
-
-
-def _writes(row: TransactionLoad) -> bool:
-    split = split_name(row.name)
-    return split is not None and split[0] not in _SAFE
-
-
-def _bundle(rows: list[TransactionLoad], popularity: dict[str, float]) -> Bundle:
+def _bundle(rows: Sequence[TransactionLoad], group: Sequence[int], ties: _Ties) -> Bundle:
     why = []
-    for index, one in enumerate(rows):
-        for other in rows[index + 1 :]:
-            for first, second in ((one, other), (other, one)):
-                share = _follows(first, second, popularity)
-                if share >= TOGETHER:
-                    why.append(f"{share:.0%} of sessions go from {first.name} to {second.name} next")
-    resources: dict[str, list[TransactionLoad]] = {}
-    for row in rows:
-        split = split_name(row.name)
-        resource = resource_of(split[1]) if split else None
-        if resource is not None:
-            resources.setdefault(resource, []).append(row)
-    for resource, of_it in sorted(resources.items()):
-        writers = [row.name for row in of_it if _writes(row)]
-        readers = [row.name for row in of_it if not _writes(row)]
+    for one in group:
+        for other in group:
+            share = ties.follows(one, other) if one != other else 0.0
+            if share >= TOGETHER:
+                why.append(f"{share:.0%} of sessions go from {rows[one].name} to {rows[other].name} next")
+    for resource in sorted({name for number in group if (name := ties.resources[number]) is not None}):
+        of_it = [number for number in group if ties.resources[number] == resource]
+        writers = [rows[number].name for number in of_it if ties.writes[number]]
+        readers = [rows[number].name for number in of_it if not ties.writes[number]]
         if writers and readers:
             why.append(f"{_some(writers)} writes what {_some(readers)} reads")
         elif len(of_it) > 1:
             why.append(f"{len(of_it)} transactions share the resource {resource}")
-    return Bundle(tuple(rows), tuple(why))
+    return Bundle(tuple(rows[number] for number in group), tuple(why))
 
 
 def _some(names: list[str]) -> str:

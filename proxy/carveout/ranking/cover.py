@@ -14,8 +14,9 @@ else is taken holds for the transactions that are known.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Literal
 
 from proxy.carveout.ranking.bundles import resource_of, split_name
@@ -90,15 +91,34 @@ def cover(names: Iterable[str], known: Iterable[str]) -> Cover:
             wanted.append(transaction)
         else:
             left_out.append(name)
-    others = [one for one in map(_parsed, dict.fromkeys(known)) if one is not None and one not in wanted]
+    mine = set(wanted)
+    starts = {_first_segment(one.path) for one in wanted}
+    others = [
+        one
+        for one in map(_parsed, dict.fromkeys(known))
+        if one is not None and one not in mine and _may_meet(_first_segment(one.path), starts)
+    ]
     groups = _by_methods(wanted, others)
     rules = [rule for methods, paths in groups.items() for rule in _cover_paths(paths, others, methods)]
-    return Cover(tuple(sorted(rules, key=lambda rule: not rule.stays)), tuple(left_out))
+    rules.sort(key=lambda rule: not rule.stays)
+    return Cover(tuple(_that_can_win(rules, wanted)), tuple(left_out))
 
 
+@lru_cache(maxsize=8192)
 def _parsed(name: str) -> _Transaction | None:
     split = split_name(name)
     return None if split is None else _Transaction(split[0], without_parameter_names(split[1]))
+
+
+@lru_cache(maxsize=8192)
+def _first_segment(path: str) -> str:
+    """What a path begins with, up to the end of its first segment or its first parameter."""
+    return path[1:].split("/", 1)[0].split("{", 1)[0]
+
+
+def _may_meet(start: str, starts: Collection[str]) -> bool:
+    """Whether patterns for paths that begin with `starts` can touch one that begins with `start`."""
+    return any(start.startswith(one) or one.startswith(start) for one in starts)
 
 
 def _by_methods(wanted: Sequence[_Transaction], others: Sequence[_Transaction]) -> dict[tuple[str, ...], list[str]]:
@@ -142,9 +162,10 @@ def _cover_paths(paths: list[str], others: Sequence[_Transaction], methods: tupl
     usable: dict[str, int] = {}
     needed_as_it_is = {tightest_pattern(path) for path in paths}
     for pattern in _candidates(paths):
-        if _is_free(pattern, rivals):
-            suits = covers if pattern in needed_as_it_is else _suits
-            usable[pattern] = sum(1 << index for index, path in enumerate(paths) if suits(pattern, path))
+        suits = covers if pattern in needed_as_it_is else _suits
+        mask = sum(1 << index for index, path in enumerate(paths) if suits(pattern, path))
+        if mask and _is_free(pattern, rivals):
+            usable[pattern] = mask
     coverable = 0
     for mask in usable.values():
         coverable |= mask
@@ -154,12 +175,41 @@ def _cover_paths(paths: list[str], others: Sequence[_Transaction], methods: tupl
     if not alone:
         return rules
     staying = [path for path in rivals if any(meet(template_tokens(one), template_tokens(path)) for one in alone)]
-    literal = [tightest_pattern(path) for path in staying if "{" not in path]
-    templated = [regex_of(path) for path in staying if "{" in path]
-    rules += [RuleShape(values, "pattern", methods, True) for values in _packed(literal, room)]
-    rules += [RuleShape(values, "regex", methods, True) for values in _packed(templated, room)]
+    rules += _staying(staying, others, methods)
     rules += [RuleShape(values, "regex", methods) for values in _packed([regex_of(path) for path in alone], room)]
     return rules
+
+
+def _staying(paths: Sequence[str], others: Sequence[_Transaction], methods: tuple[str, ...]) -> list[RuleShape]:
+    """Rules that keep paths at the monolith, for the methods only that stay there."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for path in paths:
+        of_path = tuple(
+            sorted({one.method for one in others if one.path == path and (not methods or one.method in methods)})
+        )
+        groups.setdefault(of_path, []).append(path)
+    rules = []
+    for stay, of_them in groups.items():
+        room = max(MOST_VALUES - len(stay), 1)
+        literal = [tightest_pattern(path) for path in of_them if "{" not in path]
+        templated = [regex_of(path) for path in of_them if "{" in path]
+        rules += [RuleShape(values, "pattern", stay, True) for values in _packed(literal, room)]
+        rules += [RuleShape(values, "regex", stay, True) for values in _packed(templated, room)]
+    return rules
+
+
+def _that_can_win(rules: Sequence[RuleShape], wanted: Sequence[_Transaction]) -> Iterator[RuleShape]:
+    """The rules without values whose transactions the rules before take already."""
+    left = list(wanted)
+    for rule in rules:
+        if rule.stays:
+            yield rule
+            continue
+        mine = [one for one in left if not rule.methods or one.method in rule.methods]
+        values = tuple(value for value in rule.values if any(covers(value, one.path) for one in mine))
+        if values:
+            yield replace(rule, values=values)
+        left = [one for one in left if one not in mine or not any(covers(value, one.path) for value in values)]
 
 
 def _without_redundant(patterns: list[str], paths: Sequence[str]) -> list[str]:

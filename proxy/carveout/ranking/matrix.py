@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.carveout.ranking.regression import cpu_of
+from proxy.carveout.ranking.regression import fit_cpu
 from proxy.carveout.workload import TransactionLoad, Workload
 
 Vector = NDArray[np.float64]
@@ -97,8 +97,9 @@ class LoadMatrix:
         """Worker seconds by transaction and window."""
         if self.method == "worked":
             return self.worked
-        demand = self.demand()
-        return self.requests * _ratio(demand.seconds, demand.requests)[:, None]
+        once = np.ones((self.requests.shape[1], 1))
+        requests = self.requests @ once
+        return self.requests * _ratio(self._seconds(requests, once), requests)
 
     def _seconds(self, requests: Matrix, weights: Matrix) -> Matrix:
         wall = self.wall @ weights
@@ -123,13 +124,13 @@ class LoadMatrix:
         largest = np.argsort(-seconds.sum(axis=1), kind="stable")[:MOST_REGRESSED]
         others = np.setdiff1d(np.arange(len(self.rows)), largest)
         found = np.empty_like(seconds)
+        work = self.work_by_window()
+        regressors = np.vstack([work[largest], work[others].sum(axis=0)])
+        whole = fit_cpu(regressors, self._cpu, np.ones(len(self._cpu)), self.window_seconds)
         for draw in range(weights.shape[1]):
-            means = _ratio(seconds[:, draw], requests[:, draw])
-            work = self.worked if self.method == "worked" else self.requests * means[:, None]
-            regressors = np.vstack([work[largest], work[others].sum(axis=0)])
-            factors = cpu_of(regressors, self._cpu, weights[:, draw], self.window_seconds)
-            found[largest, draw] = factors[:-1] * seconds[largest, draw]
-            found[others, draw] = factors[-1] * seconds[others, draw]
+            factors = fit_cpu(regressors, self._cpu, weights[:, draw], self.window_seconds, whole).factors
+            found[largest, draw] = factors[:-2] * seconds[largest, draw]
+            found[others, draw] = factors[-2] * seconds[others, draw]
         return found
 
 

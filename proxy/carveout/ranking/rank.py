@@ -137,6 +137,7 @@ class _Ranker:
         self.sensitive = sensitive
         self.load = load = LoadMatrix(workload, monolith)
         self.names = [row.name for row in load.rows]
+        self.known = frozenset(self.names)
         self.popularity = step_popularity(load.rows)
         self.seconds = workload.window_count * workload.window_seconds
         self.demand = load.demand()
@@ -155,7 +156,7 @@ class _Ranker:
     def ranking(self) -> Ranking:
         workload, load = self.workload, self.load
         singles = [self._score((number,)) for number, name in enumerate(self.names) if split_name(name)]
-        singles = [single for single in singles if load.rows[single.rows[0]].requests]
+        singles = [single for single in singles if self.demand.requests[single.rows[0]]]
         number_of = {id(row): number for number, row in enumerate(load.rows)}
         bundles = [
             self._score(tuple(number_of[id(row)] for row in bundle.rows), bundle) for bundle in find_bundles(load.rows)
@@ -179,7 +180,7 @@ class _Ranker:
 
     def _score(self, rows: tuple[int, ...], bundle: Bundle | None = None) -> _Scored:
         members = list(rows)
-        parts = ease_parts([self.load.rows[row] for row in rows], self.names, self.popularity)
+        parts = ease_parts([self.load.rows[row] for row in rows], self.known, self.popularity)
         return _Scored(
             rows=rows,
             parts={name: float(part[members].sum()) for name, part in self.parts.items()},

@@ -7,6 +7,7 @@ apart by any regression; a prior, that all factors are alike, shares their CPU o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -21,40 +22,64 @@ MOST_STEPS: Final = 200
 Array = NDArray[np.float64]
 
 
-def cpu_of(work: Array, cpu_seconds: Array, weights: Array, window_seconds: float) -> Array:
-    """The CPU seconds of each row for one second of its work.
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """CPU seconds of each row for one second of its work, and the variance of what the rows do not explain."""
+
+    factors: Array
+    noise: float
+
+
+def fit_cpu(work: Array, cpu_seconds: Array, weights: Array, window_seconds: float, known: Fit | None = None) -> Fit:
+    """Regress CPU on work.
 
     Args:
         work: By row and window: seconds of work of the requests that ended in the window.
         cpu_seconds: Of all rows together and of what runs besides, by window.
         weights: How often each window counts.
+        known: A fit to the same windows counted otherwise, whose noise is taken as it is.
     """
     if not (weights.sum() and work.any()):
-        return np.zeros(len(work))
+        return Fit(np.zeros(len(work) + 1), 0.0)
     design = np.vstack([work, np.full(work.shape[1], window_seconds)])
-    gram = (design * weights) @ design.T
-    moment = (design * weights) @ cpu_seconds
-    total = float((work.sum(axis=0) * weights).sum())
-    mean = min(float((cpu_seconds * weights).sum()) / total, 4.0)
-    used = float((cpu_seconds * weights).sum()) / (float(weights.sum()) * window_seconds)
+    weighted = design * weights
+    gram = weighted @ design.T
+    moment = weighted @ cpu_seconds
+    used = float(cpu_seconds @ weights)
+    mean = min(used / float((work.sum(axis=0) * weights).sum()), 4.0)
     prior = np.append(np.full(len(work), mean), 0.0)
-    spread = np.append(np.full(len(work), LIKELY_SPREAD), max(LIKELY_BACKGROUND * used, 1e-12))
+    spread = np.append(
+        np.full(len(work), LIKELY_SPREAD),
+        max(LIKELY_BACKGROUND * used / (float(weights.sum()) * window_seconds), 1e-12),
+    )
     factors = prior
-    noise = float((weights * (cpu_seconds - prior @ design) ** 2).sum() / weights.sum())
-    for _ in range(3):  # the noise and the fit depend on one another; they settle at once
-        ridge = np.diag(noise / spread**2)
-        factors = nonnegative_solution(gram + ridge, moment + ridge @ prior)
-        freedom = max(float(weights.sum()) - len(work) / 2, 1.0)
-        noise = float((weights * (cpu_seconds - factors @ design) ** 2).sum() / freedom)
-    return factors[:-1]
+    noise = known.noise if known else float(weights @ (cpu_seconds - prior @ design) ** 2 / weights.sum())
+    for _ in range(1 if known else 3):  # the noise and the fit depend on one another; they settle at once
+        ridge = max(noise, 1e-12) / spread**2
+        factors = nonnegative_solution(gram + np.diag(ridge), moment + ridge * prior, known.factors if known else None)
+        if known is None:
+            freedom = max(float(weights.sum()) - len(work) / 2, 1.0)
+            noise = float(weights @ (cpu_seconds - factors @ design) ** 2 / freedom)
+    return Fit(factors, noise)
 
 
-def nonnegative_solution(gram: Array, moment: Array) -> Array:
-    """The x >= 0 for which x'Gx/2 - m'x is least, by the active set method of Lawson and Hanson (1974, chapter 23)."""
+def nonnegative_solution(gram: Array, moment: Array, guess: Array | None = None) -> Array:
+    """The x >= 0 for which x'Gx/2 - m'x is least, by the active set method of Lawson and Hanson (1974, chapter 23).
+
+    Args:
+        gram: Positive definite.
+        guess: What is positive in it is likely to be in the solution.
+    """
     size = len(moment)
     solution = np.zeros(size)
-    free = np.zeros(size, dtype=bool)
+    free = np.zeros(size, dtype=bool) if guess is None else guess > 0.0
     scale = np.maximum(np.abs(moment), 1.0) * 1e-10
+    while free.any():  # of the guess, what turns out positive
+        solution = _solution_of(gram, moment, free)
+        if (solution[free] > 0.0).all():
+            break
+        free &= solution > 0.0
+    solution[~free] = 0.0
     for _ in range(MOST_STEPS):
         gradient = moment - gram @ solution
         gradient[free] = -np.inf
@@ -62,9 +87,8 @@ def nonnegative_solution(gram: Array, moment: Array) -> Array:
         if free.all() or gradient[entering] <= scale[entering]:
             break
         free[entering] = True
-        while True:
-            wanted = np.zeros(size)
-            wanted[free] = np.linalg.lstsq(gram[np.ix_(free, free)], moment[free], rcond=None)[0]
+        while free.any():
+            wanted = _solution_of(gram, moment, free)
             if (wanted[free] > 0.0).all():
                 solution = wanted
                 break
@@ -73,6 +97,11 @@ def nonnegative_solution(gram: Array, moment: Array) -> Array:
             solution = solution + float(steps.min()) * (wanted - solution)
             free &= solution > 1e-12
             solution[~free] = 0.0
-            if not free.any():
-                break
     return solution
+
+
+def _solution_of(gram: Array, moment: Array, free: NDArray[np.bool_]) -> Array:
+    wanted = np.zeros(len(moment))
+    index = np.flatnonzero(free)
+    wanted[index] = np.linalg.solve(gram[np.ix_(index, index)], moment[index])
+    return wanted

@@ -28,6 +28,8 @@ WAIT_ERROR: Final = 2.0
 """No predicted wait is closer than this factor, and none is taken to be off by more than"""
 MOST_ERROR: Final = 3.0
 """times that, by how far off the model is for the monolith as it is."""
+WORK_ERROR: Final = 1.05
+"""And the work that comes is not known better than this: near full load a little more makes a much longer queue."""
 SMOOTHED_SECONDS: Final = 60.0
 
 Array = NDArray[np.float64]
@@ -83,7 +85,8 @@ class Monolith:
         self._load = load
         self._work = load.work_by_window()
         self._variability = work_variability(load)
-        requests, seconds = load.requests.sum(axis=1), self._work.sum(axis=1)
+        self._requests = requests = load.requests.sum(axis=1)
+        seconds = self._work.sum(axis=1)
         self._means = np.divide(seconds, requests, out=np.zeros_like(seconds), where=requests > 0)
         self._wall = load.wall.sum()
         self._duration = max(load.requests.shape[1], 1) * load.window_seconds
@@ -108,7 +111,9 @@ class Monolith:
         error = waits_now / waits_before if waits_now and waits_before else 1.0
         error = min(max(error, 1 / error), MOST_ERROR) * WAIT_ERROR
         after = self._queue(load.workers, kept)
-        value, low, high = (self._p95_of(kept, after, scale) for scale in (1.0, 1 / error, error))
+        lighter, heavier = (self._queue(load.workers, kept, factor) for factor in (1 / WORK_ERROR, WORK_ERROR))
+        value = self._p95_of(kept, after, 1.0)
+        low, high = self._p95_of(kept, lighter, 1 / error), self._p95_of(kept, heavier, error)
         seconds = float(self._work[kept].sum()) + after.waits
         return Without(
             requests_in_flight=min(seconds / self._duration, in_flight_now),
@@ -121,13 +126,13 @@ class Monolith:
             model="many-server queue",
         )
 
-    def _queue(self, workers: int, there: NDArray[np.bool_]) -> _Queue:
-        """The queue of those that are there."""
+    def _queue(self, workers: int, there: NDArray[np.bool_], factor: float = 1.0) -> _Queue:
+        """The queue of those that are there, if they brought `factor` times as much work."""
         load, seconds = self._load, self._load.window_seconds
-        requests = self._came(load.requests[there].sum(axis=0))
-        work = self._came(self._work[there].sum(axis=0))
+        requests = self._came(there.astype(float) @ load.requests)
+        work = self._came(there.astype(float) @ self._work) * factor
         steady = np.minimum(work / seconds, FULL * workers)
-        counts = load.requests[there].sum(axis=1)
+        counts = self._requests[there]
         mean_work = float(counts @ self._means[there]) / max(float(counts.sum()), 1.0)
         mean_square = float(counts @ (self._means[there] ** 2 * (1 + self._variability[there]))) / max(
             counts.sum(), 1.0
@@ -163,7 +168,7 @@ class Monolith:
     def _p95_of(self, asked: NDArray[np.bool_], queue: _Queue, scale: float) -> float:
         """The 95th percentile of the response times of those asked about, waits taken `scale` times."""
         (pick, patience, pick_window), normal = self._draws
-        row = _drawn(np.where(asked, self._load.requests.sum(axis=1), 0.0), pick)
+        row = _drawn(np.where(asked, self._requests, 0.0), pick)
         window = _drawn(queue.requests, pick_window)
         deviation = np.sqrt(np.log1p(self._variability[row]))
         work = self._means[row] * np.exp(deviation * normal - deviation**2 / 2)
@@ -177,7 +182,8 @@ class Monolith:
 def _drawn(weights: Array, uniform: Array) -> NDArray[np.intp]:
     """Indices drawn by weight."""
     cumulated = np.cumsum(weights)
-    return np.minimum(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"), len(weights) - 1)
+    found = np.searchsorted(cumulated, uniform * cumulated[-1], side="right")
+    return np.asarray(np.minimum(found, len(weights) - 1))
 
 
 def _erlang_c(workers: int, offered: Array) -> Array:

@@ -139,10 +139,11 @@ def ease_parts(rows: Sequence[TransactionLoad], among: Collection[str], populari
         among: The names of all of the monolith's transactions.
         popularity: Of each, its share of all session steps.
     """
-    requests = sum(row.requests for row in rows)
+    by_row = [(row, row.requests) for row in rows]
+    requests = sum(count for _, count in by_row)
     streams = sum(row.streams for row in rows)
     served = max(requests, 1)
-    large = sum(row.requests for row in rows if row.request_bytes >= UPLOAD_BYTES * max(row.requests, 1))
+    large = sum(count for row, count in by_row if row.request_bytes >= UPLOAD_BYTES * max(count, 1))
     return EaseParts(
         write_share=min(sum(row.writes for row in rows) / served, 1.0),
         session_crossing=session_crossing(rows, among, popularity),

@@ -18,6 +18,7 @@ ANY_RUN: Final = -3
 
 _PARAMETER = re.compile(r"\{[^{}/]*\}")
 _ALLOWED = re.compile(r"""[A-Za-z0-9_.$/~"'@:+&-]""")
+_NOT_LITERAL = re.compile(r"[*?{]|[^\x21-\x7e]")
 _SLASH = ord("/")
 
 Tokens = tuple[int, ...]
@@ -69,7 +70,7 @@ def regex_of(path: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def covers(pattern: str, path: str) -> bool:
-    """Whether every path of the template satisfies the pattern.
+    """Whether every path of the template satisfies the pattern, or the regular expression that `regex_of` made.
 
     A parameter is tried with one character and with many that no pattern names: only `*` takes both, and it takes
     anything else as well.
@@ -84,23 +85,24 @@ def covers(pattern: str, path: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _expression(pattern: str) -> re.Pattern[bytes]:
+    if pattern.startswith("^"):
+        return re.compile(pattern.encode())
     parts = {"*": b"(?s:.*)", "?": b"(?s:.)"}
     return re.compile(b"".join(parts.get(character) or re.escape(character.encode()) for character in pattern))
 
 
 def touches(pattern: str, path: str) -> bool:
     """Whether some path of the template satisfies the pattern."""
-    tokens, template = pattern_tokens(pattern), template_tokens(path)
-    return not _differ_at_once(tokens, template) and meet(tokens, template)
+    first, second = _literal_start(pattern), _literal_start(path)
+    if not (first.startswith(second) or second.startswith(first)):
+        return False
+    return meet(pattern_tokens(pattern), template_tokens(path))
 
 
-def _differ_at_once(pattern: Tokens, template: Tokens) -> bool:
-    for one, other in zip(pattern, template, strict=False):
-        if one < 0 or other < 0:
-            return False
-        if one != other:
-            return True
-    return False
+@lru_cache(maxsize=65_536)
+def _literal_start(text: str) -> str:
+    """What a pattern or a template begins with, up to anything that stands for something else."""
+    return _NOT_LITERAL.split(text, maxsplit=1)[0]
 
 
 @lru_cache(maxsize=65_536)
