@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,19 @@ def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
     assert requests(read(tmp_path, path, path)) == 1
 
 
+def test_any_name_will_do(tmp_path: Path) -> None:
+    """Also one that a shell, or the engine, would take for a pattern or for the end of a text."""
+    for name in ("a*.log", "[b].log", "it's.log", "{c,d}.log.gz", "e?.log"):
+        write(tmp_path, [alb_line(), f"bad {name}"], name)
+    (tmp_path / "a-other.log").write_text("nothing of a log\n")
+    reading = read(tmp_path)
+
+    assert requests(reading) == 5
+    assert {(Path(bad.file).name, bad.number, bad.text) for bad in reading.bad} == {
+        (name, 2, f"bad {name}") for name in ("a*.log", "[b].log", "it's.log", "{c,d}.log.gz", "e?.log")
+    }
+
+
 def test_compression_is_told_by_content(tmp_path: Path) -> None:
     write(tmp_path, [alb_line()], "a.log.gz").rename(tmp_path / "b.log")
     write(tmp_path, [alb_line()] * 2, "c.log").rename(tmp_path / "c.gz")
@@ -76,11 +89,12 @@ def test_a_file_that_is_no_log_is_left_out_and_named(tmp_path: Path) -> None:
 def test_a_damaged_gzip_file_is_read_as_far_as_it_goes(tmp_path: Path, damage: str) -> None:
     """And the files beside it are read whole, each once."""
     good = write(tmp_path, [alb_line()] * 3, "a.log.gz")
-    lines = [alb_line(request=f"GET http://h:80/{os.urandom(200).hex()} HTTP/1.1") for _ in range(2000)]
+    draw = random.Random(1)
+    lines = [alb_line(request=f"GET http://h:80/{draw.randbytes(200).hex()} HTTP/1.1") for _ in range(2000)]
     path = write(tmp_path, ["bad", *lines], "b.log.gz")
     data = path.read_bytes()
     middle = len(data) // 2
-    path.write_bytes(data[:middle] if damage == "cut" else data[:middle] + b"\xff" * 200 + data[middle + 200 :])
+    path.write_bytes(data[:middle] if damage == "cut" else data[:middle] + draw.randbytes(2000) + data[middle + 2000 :])
     reading = read(good, path)
 
     assert 3 + 500 < requests(reading) < 3 + 1500
@@ -124,6 +138,7 @@ def test_a_line_that_is_no_text_is_shown_by_its_number(tmp_path: Path) -> None:
     ("make", "message"),
     [
         pytest.param(lambda folder: folder / "none", "there is no such file", id="no file"),
+        pytest.param(lambda _: "s3://logs/AWSLogs/", "--engine athena", id="a place in S3"),
         pytest.param(lambda folder: folder, "there is no file in it", id="an empty folder"),
         pytest.param(lambda folder: write(folder, []), "is empty", id="an empty file"),
         pytest.param(lambda folder: write(folder, ["x"] * 5), "--format", id="no log"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ _MOST_BAD: Final = 1000
 _FETCHED: Final = 10_000
 _BATCH: Final = 256
 """Files read by one statement."""
+_PATTERN: Final = frozenset("*?[]{}")
 _POLL_SECONDS: Final = 0.2
 _CACHED_NAMES: Final = 200_000
 
@@ -60,6 +62,7 @@ class DuckEngine:
             raise LogError(f"DuckDB does not start with {memory} of memory: {_first_line(error)}") from None
         # `query_progress` knows it then, and nothing is printed between the results.
         self._connection.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
+        self._numbers = itertools.count()
         self.notes: list[str] = []
         self.rejected = 0
         self.bad: list[tuple[str, int, str]] = []
@@ -84,7 +87,7 @@ class DuckEngine:
                 for file in files:
                     self._load([file], known, report)
             elif files[0].is_gzip:
-                saved = rescue(files[0], self._folder)
+                saved = rescue(files[0], self._folder / "rescued.log")
                 self._insert([saved], known, lambda _: None)
                 saved.path.unlink()
                 self._rename(str(saved.path), str(files[0].path))
@@ -93,7 +96,8 @@ class DuckEngine:
                 self.notes.append(f"{files[0].path}: left out, {_first_line(error)}")
 
     def _insert(self, files: Sequence[LogFile], known: Format, report: Report) -> None:
-        paths = ", ".join(_quoted(str(file.path)) for file in files)
+        named = {str(self._plainly_named(file.path)): str(file.path) for file in files}
+        paths = ", ".join(map(_quoted, named))
         compression = "gzip" if files[0].is_gzip else "none"
         self._connection.execute(_LINES.format(files=f"[{paths}]", compression=compression))
         for name, query in known.steps:
@@ -103,6 +107,17 @@ class DuckEngine:
         with _Progress(self._connection, sum(file.size for file in files), report):
             self._connection.execute(f"INSERT INTO parsed {parsed}")
         self._collect_rejects()
+        for name, path in named.items():
+            if name != path:
+                self._rename(name, path)
+
+    def _plainly_named(self, path: Path) -> Path:
+        """The file, by another name if the engine would take its own for a pattern."""
+        if not _PATTERN & set(str(path)):
+            return path
+        link = self._folder / f"link-{next(self._numbers)}"
+        link.symlink_to(path.resolve())
+        return link
 
     def _collect_rejects(self) -> None:
         """Count each line once: it may be wrong in several ways."""
@@ -116,9 +131,9 @@ class DuckEngine:
             ).fetchall()
         self._connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
 
-    def _rename(self, rescued: str, original: str) -> None:
-        self._connection.execute("UPDATE parsed SET file = ? WHERE file = ?", [original, rescued])
-        self.bad = [(original if file == rescued else file, number, why) for file, number, why in self.bad]
+    def _rename(self, name: str, path: str) -> None:
+        self._connection.execute("UPDATE parsed SET file = ? WHERE file = ?", [path, name])
+        self.bad = [(path if file == name else file, number, why) for file, number, why in self.bad]
 
     def define(self, name: str, query: str, *, keep: bool = False) -> None:
         kind = "TABLE" if keep else "VIEW"

@@ -46,6 +46,8 @@ def find(sources: Iterable[str]) -> list[LogFile]:
                 paths = sorted(path for path in root.rglob("*") if path.is_file() and not _is_hidden(path, root))
             elif root.exists():
                 paths = [root]
+            elif "://" in source:
+                raise LogError(f"{source}: copy it here first (aws s3 sync), or read it with --engine athena or spark")
             else:
                 raise LogError(f"{source}: there is no such file or folder")
             for path in paths:
@@ -90,9 +92,8 @@ def blocks(file: LogFile) -> Iterator[bytes]:
                     data, unpack = unpack.unused_data, zlib.decompressobj(wbits=31)
 
 
-def rescue(file: LogFile, into: Path) -> LogFile:
-    """Write what can be read of a damaged gzip file, up to its last whole line, to a plain file in `into`."""
-    path = into / f"{file.path.name}.rescued"
+def rescue(file: LogFile, path: Path) -> LogFile:
+    """Write what can be read of a damaged gzip file, up to its last whole line, to a plain file."""
     rest = b""
     with path.open("wb") as plain:
         for block in blocks(file):
