@@ -71,7 +71,7 @@ class DuckEngine:
         self._connection.close()
 
     def load(self, files: Sequence[LogFile], known: Format, report: Report = lambda _: None) -> None:
-        """Add the lines of files of one format to `parsed`. A damaged file is read as far as it goes."""
+        """Add the lines of files of one format to `parsed`. A file that is cut short is read as far as it goes."""
         for is_gzip in (False, True):
             alike = [file for file in files if file.is_gzip is is_gzip]
             for start in range(0, len(alike), _BATCH):
@@ -91,7 +91,7 @@ class DuckEngine:
                 self._insert([saved], known, lambda _: None)
                 saved.path.unlink()
                 self._rename(str(saved.path), str(files[0].path))
-                self.notes.append(f"{files[0].path}: damaged or cut short; what can be read of it was")
+                self.notes.append(f"{files[0].path}: cut short; what there is of it was read")
             else:
                 self.notes.append(f"{files[0].path}: left out, {_first_line(error)}")
 
