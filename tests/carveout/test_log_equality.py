@@ -19,6 +19,7 @@ from proxy.carveout.logs.layout import compile_layout
 from proxy.carveout.logs.measure import Settings
 from proxy.carveout.logs.outcome import Reading
 from proxy.carveout.logs.reading import read_files
+from proxy.carveout.workload import TransactionLoad
 from proxy.observe.access_log import JsonLines
 from proxy.observe.alb_lines import AlbLines
 from proxy.observe.record import RequestRecord
@@ -29,6 +30,7 @@ NGINX_LAYOUT = (
     " $proxy_host $request_time $upstream_response_time $upstream_header_time"
 )
 MILLISECOND = 0.001
+SLOW_SECONDS = 0.2
 EXACT = ("request_bytes", "response_bytes", "errors", "client_errors", "writes", "sessions", "neighbours")
 
 
@@ -116,16 +118,18 @@ http {{
 
 
 def answer(wire: Wire) -> None:
-    """Each path has its status."""
+    """Each path has its status, and one takes its time."""
     for _ in range(10_000):
         start = wire.request().first_line
         status = b"404 Not Found" if b"/none" in start else b"500 Oops" if b"/broken" in start else b"200 OK"
+        if b"/orders/7" in start:
+            time.sleep(SLOW_SECONDS)
         wire.send(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nok")
 
 
 @pytest.mark.system
 def test_one_traffic_through_nginx_and_two_gateways(tmp_path: Path) -> None:
-    """Real logs: each one sees the next, so all count the same and the outer ones never measure less."""
+    """Real logs: each one sees the next, so all count the same, and see how slow the target is."""
     target = ScriptedTarget(answer)
     inner, outer = tmp_path / "inner", tmp_path / "outer"
     inner.mkdir()
@@ -162,9 +166,10 @@ def test_one_traffic_through_nginx_and_two_gateways(tmp_path: Path) -> None:
         for other in (by_alb[key], by_nginx[key]):
             for field in ("requests", "errors", "client_errors", "writes"):
                 assert getattr(other, field) == getattr(load, field), (key, field)
-        slack = load.requests * 2 * MILLISECOND
-        assert by_nginx[key].seconds + slack >= by_alb[key].seconds
-        assert by_alb[key].seconds + slack >= load.seconds > 0
+    for found in (by_nginx, by_alb, by_json):
+        slow = [load for (name, _), load in found.items() if name.endswith("/orders/7")]
+        # Half of it is left to a machine that stops a process between an event and the look at the clock.
+        assert sum(load.seconds for load in slow) >= 0.5 * SLOW_SECONDS * sum(load.requests for load in slow)
 
 
 def ask(url: str) -> None:
@@ -182,7 +187,7 @@ def ask(url: str) -> None:
             client.request("POST" if number % 4 == 0 else "GET", paths[number % len(paths)], content=b"x" * 10)
 
 
-def read(path: Path, format_text: str = "") -> dict[tuple[str, str], object]:
+def read(path: Path, format_text: str = "") -> dict[tuple[str, str], TransactionLoad]:
     reading: Reading = read_files([str(path)], PlainNames(), Settings(), format_text=format_text, threads=1)
     assert reading.bad_count == 0
     return by_name(reading.workload)
