@@ -124,6 +124,7 @@ class Control:
         environment: For `${NAME}` in the table, and for the key of stickiness cookies.
         keeps_targets: Whether names are resolved and targets checked here, and transactions learn their names; a worker
             is told by its supervisor.
+        parts: Over how many processes like this one the requests are spread.
         state_dir: Where what was learned is kept over a restart; None for nowhere.
         cpu_sources: Where the CPU time of target groups is read.
 
@@ -144,6 +145,7 @@ class Control:
         environment: Mapping[str, str] = os.environ,
         keeps_targets: bool = True,
         state_dir: Path | None = None,
+        parts: int = 1,
         cpu_sources: Sequence[CpuSource] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -167,6 +169,7 @@ class Control:
             transactions=Transactions(
                 config.transactions,
                 learns=keeps_targets,
+                parts=parts,
                 state_file=state_dir / STATE_FILE if state_dir else None,
             ),
             access_log=access_log,
@@ -191,7 +194,7 @@ class Control:
             await self._keeper.prepare(groups)
             self._keeper.replace(groups)
             ledger = await asyncio.to_thread(open_ledger, self.state_dir)
-            self._progress = ProgressKeeper(ledger, self.metrics_snapshot, self.workload, self._monolith, self._clock)
+            self._progress = ProgressKeeper(ledger, self.metrics_snapshot, self._monolith, self._clock)
             self._progress.start()
         self.gateway.start()
         self._cpu_meter.start()
@@ -322,7 +325,9 @@ class Control:
     async def workload(self) -> Workload:
         """What is known of the transactions of the last hours, all processes together."""
         others = await self.followers.workloads()
-        workload = add([self.gateway.transactions.workload(), *others])
+        frozen = self.gateway.transactions.freeze()
+        # A day of many transactions takes a second, which requests should not wait for.
+        workload = await asyncio.to_thread(lambda: add([frozen.workload(), *others]))
         self._cpu_meter.add_to(workload)
         return workload
 

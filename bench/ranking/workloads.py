@@ -51,13 +51,16 @@ def measure(run: Run, parts: int = 1) -> Measured:
     process = np.random.default_rng(count).integers(0, parts, count).tolist()
     arrived, ended = run.arrived.tolist(), run.ended.tolist()
     numbers, worked = [0] * count, [0.0] * count
+    sent, done = [0] * parts, [0] * parts
     for event in np.argsort(np.concatenate([run.arrived, run.ended]), kind="stable").tolist():
         if event < count:
-            numbers[event] = clocks[process[event]].sent()
+            sent[process[event]] += 1
+            numbers[event] = sent[process[event]]
         else:
             which = event - count
+            done[process[which]] += 1
             clock = clocks[process[which]]
-            worked[which] = clock.ended(numbers[which], arrived[which], ended[which])
+            worked[which] = clock.ended(numbers[which], done[process[which]], arrived[which], ended[which])
     return Measured(response, np.array(worked), quiet, sum(clock.workers for clock in clocks))
 
 

@@ -27,8 +27,9 @@ RARE_IN_A_PART: Final = 0.05
 MUCH_WIDER: Final = 3
 """But where rare requests prove so many times as many workers, there is no pool that other processes share."""
 LEAST_PROOFS: Final = 3
+FIRST_REVIEW: Final = 16
 REVIEW: Final = 256
-"""The number of workers is looked at again after so many requests,"""
+"""The number of workers is looked at again after so many requests, at first more often,"""
 HALVED: Final = 65_536
 """and what is older counts half after so many, since pools are resized."""
 
@@ -43,28 +44,24 @@ class ServiceClock:
         workers: How many requests the target works on at once, as far as it has shown; `NO_POOL` at first.
     """
 
-    __slots__ = ("_ended", "_ended_at", "_proofs", "_rare", "_sent", "workers")
+    __slots__ = ("_ended_at", "_proofs", "_rare", "_review_at", "_seen", "workers")
 
     def __init__(self, parts: int = 1) -> None:
         self.workers = NO_POOL
         self._rare = RARE if parts == 1 else RARE_IN_A_PART
-        self._sent = 0
-        self._ended = 0
+        self._seen = 0
+        self._review_at = FIRST_REVIEW
         self._ended_at = [0.0] * SLOTS
         self._proofs = [0] * (MOST_WORKERS + 1)
 
-    def sent(self) -> int:
-        """A request goes to the target; its number is to be given to `ended`."""
-        self._sent = number = self._sent + 1
-        return number
-
-    def ended(self, number: int, sent_at: float, now: float) -> float:
-        """The target is done with this request, well or badly; return for how many seconds it worked on it.
+    def ended(self, number: int, ended: int, sent_at: float, now: float) -> float:
+        """The target is done with a request, well or badly; return for how many seconds it worked on it.
 
         Args:
+            number: Which request to this target it was, from 1, by when they were sent.
+            ended: How many requests the target is done with, this one included.
             sent_at, now: In seconds of the same clock.
         """
-        self._ended = ended = self._ended + 1
         self._ended_at[ended % SLOTS] = now
         before = number - self.workers
         if before <= 0 or before <= ended - SLOTS:
@@ -74,24 +71,28 @@ class ServiceClock:
         proven = number - ended + 1
         if proven > 0:
             self._proofs[proven if proven < MOST_WORKERS else MOST_WORKERS] += 1
-        if not ended % REVIEW:
-            self._review(ended)
-        return now - (began if began > sent_at else sent_at)
+        self._seen = seen = self._seen + 1
+        if seen >= self._review_at:
+            self._review_at = seen + min(seen, REVIEW)
+            self._review(seen)
+        if began <= sent_at:
+            return now - sent_at
+        return now - began if began < now else 0.0
 
-    def _review(self, ended: int) -> None:
-        most = self._proven(RARE, ended)
-        usual = most if self._rare == RARE else self._proven(self._rare, ended)
+    def _review(self, seen: int) -> None:
+        most = self._proven(RARE, seen)
+        usual = most if self._rare == RARE else self._proven(self._rare, seen)
         workers = most if most >= MUCH_WIDER * usual + MUCH_WIDER else usual
         self.workers = workers if workers < MOST_WORKERS else NO_POOL
-        if not ended % HALVED:
+        if seen // HALVED != (seen - REVIEW) // HALVED:
             self._proofs = [count // 2 for count in self._proofs]
 
-    def _proven(self, rare: float, ended: int) -> int:
+    def _proven(self, rare: float, of: int) -> int:
         """The workers that this share of the requests proved, or more."""
-        needed = max(LEAST_PROOFS, rare * min(ended, 2 * HALVED))
-        seen = 0
+        needed = max(LEAST_PROOFS, rare * min(of, 2 * HALVED))
+        proofs = 0
         for workers in range(MOST_WORKERS, 0, -1):
-            seen += self._proofs[workers]
-            if seen >= needed:
+            proofs += self._proofs[workers]
+            if proofs >= needed:
                 return workers
         return MOST_WORKERS

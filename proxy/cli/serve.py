@@ -213,6 +213,7 @@ async def _supervise(start: _Start) -> None:
         "host": args.host,
         **log_options(args),
         "log_level": args.log_level,
+        "workers": args.workers,
     }
     fleet = Fleet(args.workers, start.content, options, lambda: control.runtime, control.gateway.transactions)
     control.followers = fleet

@@ -46,7 +46,12 @@ class Worker:
         if problems := tls_problems(config):
             raise ConfigError(problems, str(path))
         self._control = control = Control(
-            path, config, access_log=access_log, connection_log=connection_log, keeps_targets=False
+            path,
+            config,
+            access_log=access_log,
+            connection_log=connection_log,
+            keeps_targets=False,
+            parts=start["workers"],
         )
         mirror_members(control.runtime, start["targets"])
         control.gateway.transactions.adopt(templates_from_json(start["names"]))
@@ -96,7 +101,8 @@ class Worker:
             case "names":
                 control.gateway.transactions.adopt(templates_from_json(message["names"]))
             case "workload":
-                return {"workload": workload_to_json(control.gateway.transactions.workload())}
+                frozen = control.gateway.transactions.freeze()
+                return {"workload": await asyncio.to_thread(lambda: workload_to_json(frozen.workload()))}
             case "reopen":
                 await control.reopen_logs()
             case word:
