@@ -57,7 +57,7 @@ def measured(requests: list[Request], **changes: float) -> Workload:
 
 
 def oracle(
-    requests: list[Request], window: float = 10, objective: float = 0.5
+    requests: list[Request], window: float = 10, objective: float = 1.0
 ) -> dict[tuple[str, str], TransactionLoad]:
     """The same, slowly and obviously."""
     loads: dict[tuple[str, str], TransactionLoad] = {}

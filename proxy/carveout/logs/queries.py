@@ -52,7 +52,7 @@ NAMED: Final = f"""
 WITH of_targets AS (
   SELECT *, {{name}} AS name, CAST(lasted_us AS DOUBLE) / 1000000 AS lasted FROM requests WHERE asked
 )
-SELECT name, target_group, client, started_us, lasted_us, first_byte_us, lasted, status,
+SELECT name, target_group, client, ended_us, started_us, lasted_us, first_byte_us, lasted, status,
   request_bytes, response_bytes, is_stream,
   (ended_us - {{origin_us}}) // {{window_us}} AS time_window,
   CAST(ceil(round(2 * log2(CASE WHEN lasted < {FINE_BUCKETS[0]} THEN {FINE_BUCKETS[0]}
@@ -74,7 +74,8 @@ SELECT name, target_group, CASE WHEN is_stream THEN -1 ELSE bucket END AS bucket
   sum(CASE WHEN lasted_us > {objective_us} THEN lasted_us - {objective_us} ELSE 0 END) AS slow_us,
   sum(request_bytes) AS request_bytes, sum(response_bytes) AS response_bytes,
   sum(CASE WHEN status >= 500 THEN 1 ELSE 0 END) AS errors,
-  sum(CASE WHEN status BETWEEN 400 AND 499 THEN 1 ELSE 0 END) AS client_errors, sum(is_write) AS writes
+  sum(CASE WHEN status BETWEEN 400 AND 499 THEN 1 ELSE 0 END) AS client_errors, sum(is_write) AS writes,
+  max(ended_us) AS last_us
 FROM named GROUP BY name, target_group, CASE WHEN is_stream THEN -1 ELSE bucket END
 """
 
