@@ -85,6 +85,7 @@ def oracle(
         load.response_bytes += 500
         load.errors += request.status >= 500
         load.client_errors += 400 <= request.status < 500
+        load.last_hit = max(load.last_hit, NOON + request.ends_ms / 1000)
         load.writes += request.method not in ("GET", "HEAD", "OPTIONS", "TRACE")
         met = sorted(count for other, count in others.items() if other.group == request.group)
         few = next(count for count in met if sum(one <= count for one in met) >= 0.25 * len(met))
@@ -103,7 +104,7 @@ def assert_alike(
         other = found[key]
         for name in ("counts", "errors", "client_errors", "writes", "streams", "request_bytes", "response_bytes"):
             assert getattr(other, name) == getattr(load, name), (key, name)
-        for name in ("first_byte_seconds", "squared_seconds", "slow_seconds"):
+        for name in ("first_byte_seconds", "squared_seconds", "slow_seconds", "last_hit"):
             assert getattr(other, name) == pytest.approx(getattr(load, name), abs=1e-6), (key, name)
         assert other.windows.keys() == load.windows.keys()
         for index, window in load.windows.items():

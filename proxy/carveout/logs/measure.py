@@ -136,26 +136,15 @@ class _Collector:
         return self.load(name, target_group).windows.setdefault(int(index), WindowLoad())
 
     def totals(self, rows: Iterator[tuple[Any, ...]]) -> None:
-        for (
-            name,
-            group,
-            bucket,
-            count,
-            first_byte,
-            squared,
-            slow,
-            received,
-            sent,
-            errors,
-            client_errors,
-            writes,
-        ) in rows:
+        for name, group, bucket, count, *sums in rows:
+            first_byte, squared, slow, received, sent, errors, client_errors, writes, last_us = sums
             load = self.load(name, group)
             load.request_bytes += int(received)
             load.response_bytes += int(sent)
             load.errors += int(errors)
             load.client_errors += int(client_errors)
             load.writes += int(writes)
+            load.last_hit = max(load.last_hit, int(last_us) / 1e6)
             if bucket < 0:
                 load.streams += int(count)
                 continue
