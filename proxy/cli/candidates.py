@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from proxy.carveout.candidates import candidates_document
 from proxy.cli.admin_api import add_admin_url, get_document
 from proxy.cli.flags import UsageError
+from proxy.cli.log_workload import add_log_arguments, read_logs
 from proxy.cli.terminal import visible
+from proxy.config.load import load
+from proxy.config.model import Config
+from proxy.config.problem import ConfigError
 
 BAR_CELLS: Final = 10
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
@@ -44,17 +51,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many candidates to show")
     add_admin_url(parser)
+    logs = parser.add_argument_group("from access logs, without a running gateway")
+    add_log_arguments(logs)
+    logs.add_argument("--config", metavar="FILE", default="", help="the table that the rule is for")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Return 0, also when nothing can be said yet; 2 when no gateway answers."""
+    """Return 0, also when nothing can be said yet; 2 when no gateway answers or the logs cannot be used."""
     if args.top < 1:
         raise UsageError(f"--top {args.top} is not 1 or more")
-    document = get_document(
-        args.admin_url, "/api/candidates", sensitive=args.sensitive or [], monolith=args.monolith or []
-    )
+    config = _config(args.config) if args.config else None
+    workload = read_logs(args, config)
+    monolith, sensitive = args.monolith or [], args.sensitive or []
+    if workload is None:
+        document = get_document(args.admin_url, "/api/candidates", sensitive=sensitive, monolith=monolith)
+    else:
+        document = candidates_document(workload, config, monolith=monolith or None, sensitive=sensitive)
     show(document, as_json=args.json, top=args.top)
     return 0
+
+
+def _config(path: str) -> Config:
+    try:
+        return load(Path(path).read_bytes().decode("utf-8"), os.environ, path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
+    except ConfigError as error:
+        raise UsageError(f"{path} is no good table; see `strangler check {path}`: {error.problems[0]}") from None
 
 
 def show(document: dict[str, Any], *, as_json: bool, top: int) -> None:

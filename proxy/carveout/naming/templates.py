@@ -84,7 +84,11 @@ def in_order(templates: Iterable[Template]) -> list[Template]:
     rank = {ID: 1, DATE: 1, EMAIL: 1, NAME: 2, REST: 3}
 
     def order(template: Template) -> tuple[object, ...]:
-        ranks = [rank.get(key.partition("}")[0] + "}", 2) if is_value(key) else 0 for key in template.keys]
+        # A value with an extension is also one without.
+        ranks = [
+            (rank.get(key.partition("}")[0] + "}", 2), key.endswith("}")) if is_value(key) else (0, False)
+            for key in template.keys
+        ]
         return template.source == "learned", ranks, template.keys, template.method
 
     return sorted(templates, key=order)
