@@ -195,6 +195,10 @@ class RequestExchange(RequestRecord):
     def tls(self) -> TlsSession | None:
         return self._client.tls
 
+    @property
+    def error_reason(self) -> str:
+        return self.reason or (self._sticky.error_reason if self._sticky is not None else "")
+
     # From the client
 
     def run(self, body: bytes, complete: bool) -> None:

@@ -25,9 +25,22 @@ class StickyRequest:
         view: The request.
         sealer: What seals the cookies.
         now: Seconds since 1970, at the request.
+
+    Attributes:
+        error_reason: What did not hold, in the words of alb.md 9.3; empty for nothing.
     """
 
-    __slots__ = ("_chosen_group", "_cookies", "_forward", "_now", "_recalled", "_sealer", "_secure", "_targets")
+    __slots__ = (
+        "_chosen_group",
+        "_cookies",
+        "_forward",
+        "_now",
+        "_recalled",
+        "_sealer",
+        "_secure",
+        "_targets",
+        "error_reason",
+    )
 
     def __init__(self, view: RequestView, sealer: Sealer, now: float) -> None:
         self._cookies = view.header_values(b"cookie")
@@ -38,6 +51,7 @@ class StickyRequest:
         self._chosen_group = ""
         self._targets: TargetStickiness | None = None
         self._recalled: Recalled = NOTHING
+        self.error_reason = ""
 
     def route(self, forward: Forward, draw: Callable[[], float]) -> Route:
         """The target group that the client's cookie names, else one by weight, which a cookie will name from now on.
@@ -50,6 +64,8 @@ class StickyRequest:
         group = stickiness.recall(self._cookies, self._sealer, self._now)
         if group is not None:
             return Route(group)
+        if stickiness.is_spoiled(self._cookies, self._sealer):
+            self.error_reason = "AWSALBTGCookieInvalid"
         route = forward.choose(draw)
         self._forward = stickiness
         self._chosen_group = route.target_group

@@ -62,7 +62,7 @@ class AlbLines:
             f' "{_request(record)}" "{user_agent}" {cipher} {version} {target_group}'
             f' "{trace_id}" "{server_name}" "{certificate}"'
             f" {_matched_rule_priority(record)} {self._time(record.started_at)}"
-            f' "{_actions_executed(record)}" "{_quoted(record.redirect_url)}" "{_error_reason(record.reason)}"'
+            f' "{_actions_executed(record)}" "{_quoted(record.redirect_url)}" "{_error_reason(record.error_reason)}"'
             f' "{target}" "{target_status}"'
             f' "{record.classification or "-"}" "{record.classification_reason or "-"}" {record.conn_trace_id or "-"}'
             f' "{_word(record.transformed_host)}" "{_word(record.transformed_uri)}"'

@@ -131,6 +131,11 @@ class RequestRecord:
         return ""
 
     @property
+    def error_reason(self) -> str:
+        """`reason`, or what did not hold although the request went on (alb.md 9.3)."""
+        return self.reason
+
+    @property
     def tls(self) -> TlsSession | None:
         """The client's TLS connection; None without TLS."""
         return None

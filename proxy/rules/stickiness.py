@@ -42,6 +42,11 @@ class GroupStickiness:
                         return group
         return None
 
+    def is_spoiled(self, cookies: list[bytes], sealer: Sealer) -> bool:
+        """Whether a cookie came, and none that was sealed here, be it out of date or of another forward."""
+        values = [value for read in _READ for value in read(cookies)]
+        return bool(values) and all(sealer.unseal(_PURPOSE, value[:MAX_COOKIE], now=0.0) is None for value in values)
+
     def lines(self, group: str, sealer: Sealer, now: float, *, secure: bool) -> bytes:
         """Return the `Set-Cookie` lines that keep a client in this group from now on."""
         value = sealer.seal(_PURPOSE, group.encode(), valid_until=now + self.seconds)

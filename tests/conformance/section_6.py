@@ -1,4 +1,4 @@
-"""alb.md 6 and 8: request handling, and the statuses that the load balancer gives itself."""
+"""alb.md 6: request handling."""
 
 # ruff: noqa: E501 - one row a line
 
@@ -9,7 +9,6 @@ DNS_NAME = b"127.0.0.1"
 """What stands for the load balancer's DNS name: the address that the client connected to."""
 REMOVE, PRESERVE = (f"{{routing.http.xff_header_processing.mode: {mode}}}" for mode in ("remove", "preserve"))
 KEEP_HOST = "{routing.http.preserve_host_header.enabled: true}"
-STRICT, MONITOR = (f"{{routing.http.desync_mitigation_mode: {mode}}}" for mode in ("strictest", "monitor"))
 DROP = "{routing.http.drop_invalid_header_fields.enabled: true}"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
 
@@ -24,16 +23,6 @@ def _host(
 ) -> Exchange:
     send = get(target, host=host, version=version)
     return Exchange(id, "6.3", send, attributes=attributes, gets=has(host=seen), port=port, doors=ANY_PORT)
-
-
-def _desync(id: str, send: bytes, defensive: tuple[int, bool], strictest: int = 400) -> list[Row]:
-    """Status and closing in mode defensive, status in strictest; monitor passes what defensive passes, and goes on."""
-    status, closes = defensive
-    return [
-        Exchange(f"{id}: defensive", "6.8", send, status, closes=closes, doors=RAW),
-        Exchange(f"{id}: strictest", "6.8", send, strictest, STRICT, closes=True, doors=RAW),
-        Exchange(f"{id}: monitor", "6.8", send, status, MONITOR, closes=status != 200, doors=RAW),
-    ]
 
 
 ROWS: list[Row] = [
@@ -69,8 +58,6 @@ ROWS: list[Row] = [
     Exchange("absolute-form, preserved: the Host header", "6.3", get("http://dns_name:PORT/index.html", host="example.com"), attributes=KEEP_HOST, gets=has(host=b"example.com"), doors=RAW),
     Exchange("several Host headers, preserved: all", "6.3", get("/", "Host: b", host="a"), attributes=KEEP_HOST, gets=has(host=(b"a", b"b")), doors=RAW),
     Exchange("several Host headers: the first", "6.3", get("/", "Host: b", host="a"), gets=has(host=b"a:PORT"), doors=RAW),
-    Exchange("HTTP/1.1 without Host is malformed", "8", get(host=None), 400, doors=RAW),
-    Exchange("a Host with a control byte is malformed", "8", get(host="a\x01b"), 400, closes=True, doors=RAW),
     Exchange("hop-by-hop headers end here", "6.4", get("/", "Connection: X-Hop", "X-Hop: 1", "Keep-Alive: 5", "TE: trailers"), gets=has(connection=None, x_hop=None, keep_alive=None, te=None)),
     Exchange("the client's Connection: close is honoured", "6.4", get("/", "Connection: close"), closes=True),
     Exchange("a target's Connection: close is the target's", "6.4", response=b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", answers=has(connection=None), closes=False),
@@ -82,7 +69,6 @@ ROWS: list[Row] = [
     Exchange("response headers of the listener on a target's response", "6.4", listener="{routing.http.response.x_frame_options.header_value: DENY}", response=b"HTTP/1.1 200 OK\r\nX-Frame-Options: a\r\nContent-Length: 0\r\n\r\n", answers=has(x_frame_options=b"DENY")),
     Exchange("response headers of the listener on an error page", "6.4", get(method="TRACE"), 405, listener="{routing.http.response.content_security_policy.header_value: default-src 'self'}", answers=has(content_security_policy=b"default-src 'self'")),
     Exchange("response headers of the listener on a fixed response", "6.4", status=404, default="{fixed-response: {status_code: 404}}", listener="{routing.http.response.access_control_allow_origin.header_value: '*'}", answers=has(access_control_allow_origin=b"*")),
-    Exchange("the gateway's own answers say awselb/2.0", "8", get(method="TRACE"), 405, answers=has(server=b"awselb/2.0", content_type=b"text/html")),
     Exchange("Server can be removed", "6.4", get(method="TRACE"), 405, listener="{routing.http.response.server.enabled: false}", answers=has(server=None)),
     Exchange("a target's Server stays", "6.4", listener="{routing.http.response.server.enabled: false}", response=b"HTTP/1.1 200 OK\r\nServer: t\r\nContent-Length: 0\r\n\r\n", answers=has(server=b"t")),
     *[Exchange(f"{method} is forwarded", "6.5", get(method=method), first_line=f"{method} / HTTP/1.1".encode()) for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "MKCOL")],
@@ -93,37 +79,8 @@ ROWS: list[Row] = [
     *[Exchange(f"Transfer-Encoding {value} is 501", "6.5", POST + f"Transfer-Encoding: {value}\r\n\r\n".encode(), 501, closes=True, doors=RAW) for value in ("gzip", "gzip, chunked", "deflate", "xchunked")],
     *[Exchange(f"{version} is 505", "6.5", f"GET / {version}\r\nHost: x\r\n\r\n".encode(), 505, closes=True, doors=RAW) for version in ("HTTP/2.0", "HTTP/3.0", "HTTP/0.8")],
     Exchange("HTTP/1.0 goes to the target as HTTP/1.1", "6.4", get(version="1.0"), first_line=b"GET / HTTP/1.1", closes=True, doors=RAW),
-    Exchange("a request line over 16 K is 414", "8", get("/" + "a" * 16_400), 414, doors=RAW),
-    Exchange("a header over 16 K is 400", "8", get("/", "A: " + "a" * 16_400), 400, doors=RAW),
-    Exchange("headers over 64 K are 400", "8", get("/", *[f"A{number}: " + "a" * 1000 for number in range(70)]), 400, doors=RAW),
-    Exchange("response headers over 32 K are 502", "8", status=502, response=b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 6000 + b"\r\n"),
-    Exchange("a malformed response is 502", "8", status=502, response=b"nonsense\r\n\r\n"),
-    Exchange("a group without a target is 503", "8", status=503, default="{forward: nobody}", body=b"<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body>\r\n<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n</body>\r\n</html>\r\n", answers=has(content_length=b"162")),
-    Exchange("a target's own error passes through", "8", status=503, response=b"HTTP/1.1 503 Mine\r\nContent-Length: 0\r\n\r\n", answers=has(server=None)),
     Checked("idle timeout from 1", "6.6", attributes="{idle_timeout.timeout_seconds: 1}"),
     Checked("idle timeout to 4000", "6.6", attributes="{idle_timeout.timeout_seconds: 4001}", code="out-of-range"),
     Checked("client keep-alive from 60", "6.6", attributes="{client_keep_alive.seconds: 59}", code="out-of-range"),
     Checked("client keep-alive to 604800", "6.6", attributes="{client_keep_alive.seconds: 604800}"),
-    Exchange("Compliant passes in strictest", "6.8", attributes=STRICT),
-    *_desync("NonCompliantHeader", get("/", "A: \x01"), (200, False)),
-    *_desync("SpaceInUri", get("/a b"), (200, False)),
-    *_desync("NonCompliantVersion", get(version="1.2"), (200, False)),
-    *_desync("GetHeadZeroContentLength", get("/", "Content-Length: 0"), (200, False)),
-    *_desync("EmptyHeader", get("/", ": a"), (200, True)),
-    *_desync("AmbiguousUri", get("/\x01"), (200, True)),
-    *_desync("UndefinedContentLengthSemantics", get("/", "Content-Length: 1") + b"a", (200, True)),
-    *_desync("UndefinedTransferEncodingSemantics", get("/", "Transfer-Encoding: chunked") + b"0\r\n\r\n", (200, True)),
-    *_desync("DuplicateContentLength", POST + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\na", (200, True)),
-    *_desync("BothTeClPresent", POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", (200, True)),
-    *_desync("SuspiciousHeader", get("/", "Transfer_Encoding: chunked"), (200, True)),
-    *_desync("MultilineHeader", get("/", "A: b", " c"), (200, True)),
-    *_desync("MissingHeaderColon", get("/", "A"), (200, True)),
-    *_desync("BadHeader", get("/", "A: \x00"), (400, True)),
-    *_desync("BadUri", get("/\x00"), (400, True)),
-    *_desync("BadMethod", get(method="G(T"), (400, True)),
-    *_desync("BadVersion", get(version="1.11"), (400, True)),
-    *_desync("BadContentLength", POST + b"Content-Length: 1000,1000\r\n\r\n", (400, True)),
-    *_desync("MultipleContentLength", POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", (400, True)),
-    *_desync("BadTransferEncoding", POST + b"Transfer-Encoding: xchunked\r\n\r\n", (501, True), 501),
-    *_desync("MultipleTransferEncodingChunked", POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n", (400, True)),
 ]  # fmt: skip

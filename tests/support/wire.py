@@ -154,7 +154,10 @@ class Wire:
 
     def response(self, *, to: str = "GET") -> Message:
         """One whole response, also one that ends with the connection."""
-        message = self.head()
+        return self.body(self.head(), to=to)
+
+    def body(self, message: Message, *, to: str = "GET") -> Message:
+        """The rest of a response whose head was read."""
         if to == "HEAD" or message.status < 200 or message.status in (204, 304):
             return message
         length = message.value("content-length")

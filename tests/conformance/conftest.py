@@ -1,0 +1,36 @@
+"""One gateway for each door, used by every row."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+
+import pytest
+from certificates import Authority
+from scripted_time import ScriptedTime, scripted_time
+
+from tests.conformance.bench import Bench
+from tests.conformance.rows import Door
+
+
+@pytest.fixture(scope="session")
+def clock() -> Iterator[ScriptedTime]:
+    with pytest.MonkeyPatch.context() as patch, scripted_time("proxy.gateway", "proxy.exchange") as clock:
+        patch.setattr("proxy.forward.pool.CONNECT_TIMEOUT_SECONDS", 0.2)
+        yield clock
+
+
+@pytest.fixture(scope="session")
+def bench(clock: ScriptedTime, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Door], Bench]]:
+    made: dict[Door, Bench] = {}
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*Authority(tmp_path_factory.mktemp("target")).issue("target", "nobody.example"))
+
+    def by(door: Door) -> Bench:
+        if door not in made:
+            made[door] = Bench(door, clock, tls)
+        return made[door]
+
+    yield by
+    for one in made.values():
+        one.close()

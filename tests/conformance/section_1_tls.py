@@ -1,0 +1,5 @@
+"""x"""
+
+from tests.conformance.rows import Row
+
+ROWS: list[Row] = []

@@ -1,0 +1,45 @@
+"""Clocks that a test moves; what waits for a moment need not be waited for."""
+
+from __future__ import annotations
+
+import time as real
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+
+class ScriptedTime:
+    """Stands where a module has `time`: the same clocks, `ahead` seconds later."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def time(self) -> float:
+        return real.time() + self.ahead
+
+    def perf_counter(self) -> float:
+        return real.perf_counter() + self.ahead
+
+    def monotonic(self) -> float:
+        return real.monotonic() + self.ahead
+
+    @contextmanager
+    def passing(self, seconds: float) -> Iterator[None]:
+        """Let so many seconds have passed, and be back afterwards."""
+        self.ahead += seconds
+        try:
+            yield
+        finally:
+            self.ahead -= seconds
+
+
+@contextmanager
+def scripted_time(*modules: str) -> Iterator[ScriptedTime]:
+    """Give these modules, named as `proxy.gateway`, a clock of the test's; their sweep comes 50 times a second."""
+    clock = ScriptedTime()
+    with pytest.MonkeyPatch.context() as patch:
+        for module in modules:
+            patch.setattr(f"{module}.time", clock)
+        patch.setattr("proxy.gateway.SWEEP_SECONDS", 0.02)
+        yield clock
