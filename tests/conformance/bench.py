@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 from athena import access_log_row
 from http2_peers import Http2Client, Http2Target, TargetPeer
@@ -38,6 +39,13 @@ SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: w
 TLS = ("answers over TLS", "says nothing in its TLS handshake", "knows no TLS")
 
 
+class Clocks(NamedTuple):
+    """What the gateway measures the silence of connections with, and what targets and cookies go by."""
+
+    of_connections: ScriptedTime
+    of_targets: ScriptedTime
+
+
 class Bench:
     """Attributes:
     row: What is tested.
@@ -46,9 +54,9 @@ class Bench:
     http2_target: The same for the others.
     """
 
-    def __init__(self, door: Door, clock: ScriptedTime, tls: ssl.SSLContext) -> None:
+    def __init__(self, door: Door, clocks: Clocks, tls: ssl.SSLContext) -> None:
         self.door = door
-        self.clock = clock
+        self.clocks = clocks
         self._tls = tls
         self._accepted = 0
         self.row = Exchange("", "")
@@ -141,10 +149,10 @@ class Bench:
         return self.target.accepted - self._accepted
 
     def _target_port(self, row: Exchange) -> int:
-        if row.protocol_version != "HTTP1":
-            return self.http2_target.port
         if row.target == "refuses connections":
             return refused_port()
+        if row.protocol_version != "HTTP1":
+            return self.http2_target.port
         return self._full.port if row.target == "accepts no connection" else self.target.port
 
     # The client
@@ -212,7 +220,7 @@ class Bench:
             return
         if self.row.target != "answers":
             wait_until(lambda: bool(self.target.requests), "the target got no request")
-        with self.clock.passing(self.row.later):
+        with self.clocks.of_connections.passing(self.row.later):
             yield
 
     # What is to be seen

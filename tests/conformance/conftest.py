@@ -7,28 +7,32 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from certificates import Authority
-from scripted_time import ScriptedTime, scripted_time
+from scripted_time import scripted_time
 
-from tests.conformance.bench import Bench
+from tests.conformance.bench import Bench, Clocks
 from tests.conformance.rows import Door
 
 
 @pytest.fixture(scope="session")
-def clock() -> Iterator[ScriptedTime]:
-    with pytest.MonkeyPatch.context() as patch, scripted_time("proxy.gateway", "proxy.exchange") as clock:
+def clocks() -> Iterator[Clocks]:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        scripted_time("proxy.gateway") as of_connections,
+        scripted_time("proxy.exchange") as of_targets,
+    ):
         patch.setattr("proxy.forward.pool.CONNECT_TIMEOUT_SECONDS", 0.2)
-        yield clock
+        yield Clocks(of_connections, of_targets)
 
 
 @pytest.fixture(scope="session")
-def bench(clock: ScriptedTime, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Door], Bench]]:
+def bench(clocks: Clocks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Door], Bench]]:
     made: dict[Door, Bench] = {}
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(*Authority(tmp_path_factory.mktemp("target")).issue("target", "nobody.example"))
 
     def by(door: Door) -> Bench:
         if door not in made:
-            made[door] = Bench(door, clock, tls)
+            made[door] = Bench(door, clocks, tls)
         return made[door]
 
     yield by

@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501 - one row a line
 
-from tests.conformance.rows import RAW, Checked, Exchange, Row, get, logs
+from tests.conformance.rows import RAW, Checked, Exchange, Row, get, has, logs
 
 STRICT, MONITOR = (f"{{routing.http.desync_mitigation_mode: {mode}}}" for mode in ("strictest", "monitor"))
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
@@ -41,4 +41,17 @@ ROWS: list[Row] = [
     *_desync("MultipleContentLength", POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", (400, True)),
     *_desync("BadTransferEncoding", POST + b"Transfer-Encoding: xchunked\r\n\r\n", (501, True), 501),
     *_desync("MultipleTransferEncodingChunked", POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n", (400, True)),
+    Checked("another mode", "6.8", attributes="{routing.http.desync_mitigation_mode: none}", code="unknown-value"),
+    *_desync("SuspiciousHeader with a blank", POST + b"Content-Length : 1\r\n\r\na", (200, True)),
+    *_desync("MultipleContentLength with a blank", POST + b"Content-Length: 1\r\nContent-Length : 2\r\n\r\n", (400, True)),
+    *_desync("BadContentLength, no number", POST + b"Content-Length: a\r\n\r\n", (400, True)),
+    *_desync("BadContentLength, over 64 bits", POST + b"Content-Length: 99999999999999999999\r\n\r\n", (400, True)),
+    *_desync("MultipleTransferEncodingChunked, in two lines", POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", (400, True)),
+    Exchange("UndefinedTransferEncodingSemantics, HTTP/1.0", "6.8", b"POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", log=logs(classification="Ambiguous", classification_reason="UndefinedTransferEncodingSemantics"), doors=RAW),
+    *_desync("MissingUri", b"GET HTTP/1.1\r\nHost: x\r\n\r\n", (400, True)),
+    Exchange("the worst class wins", "6.8", POST + b"A: \x01\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, closes=True, log=logs(classification="Severe", classification_reason="MultipleContentLength"), doors=RAW),
+    Exchange("with both, Content-Length is disregarded", "6.8", POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", gets=has(content_length=None, transfer_encoding=b"chunked"), closes=True, doors=RAW),
+    Exchange("what is not Compliant is counted", "6.8", get("/", "Content-Length: 0"), counts=("strangler_desync_noncompliant_requests_total",), log=logs(classification="Acceptable", classification_reason="GetHeadZeroContentLength"), doors=RAW),
+    Exchange("an Ambiguous request closes the target's connection too", "6.8", POST + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\na", closes=True, log=logs(classification="Ambiguous", classification_reason="DuplicateContentLength"), doors=RAW),
+    Exchange("a Compliant request has no class", "6.8", log=logs(classification="-", classification_reason="-")),
 ]  # fmt: skip

@@ -29,8 +29,8 @@ class Stage:
     def __init__(self, bench: Bench, story: Story) -> None:
         self._bench = bench
         self._live = bench.live
-        self._clock = bench.clock
-        self._before = bench.clock.ahead
+        self._clock = bench.clocks.of_targets
+        self._before = self._clock.ahead
         self._groups = yaml.safe_load(story.groups)
         self._forward = yaml.safe_load(story.forward)
         self._stickiness = story.stickiness

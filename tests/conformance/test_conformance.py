@@ -101,7 +101,7 @@ def test_http2_connection(
             client.until(lambda: client.pongs == 1)
         if row.limit:
             assert [client.ask().status for _ in range(2)] == [200, 200]
-        with here.clock.passing(row.later):
+        with here.clocks.of_connections.passing(row.later):
             client.rest()
         assert [goaway.error_code for goaway in client.goaways] == [0]
 
