@@ -198,7 +198,7 @@ class Bench:
 
     def _ask_http2(self) -> Message | None:
         row = self.row
-        method, fields, body = as_fields(row.send.replace(b"PORT", self.port))
+        fields, body = as_fields(row.send.replace(b"PORT", self.port))
         with Http2Client(self.live.port) as client:
             stream_id = client.begin(end=not body, pseudo=fields)
             if body:
@@ -253,15 +253,15 @@ def enforce(live: LiveGateway, runtime: Callable[[], Runtime], port: int) -> Non
     live._door = AsgiDoor(lambda: live.gateway, port=port)
 
 
-def as_fields(request: bytes) -> tuple[str, list[tuple[bytes, bytes]], bytes]:
-    """The method, fields and body that say in HTTP/2 what these bytes say in HTTP/1.1."""
+def as_fields(request: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The fields and body that say in HTTP/2 what these bytes say in HTTP/1.1."""
     head, _, body = request.partition(b"\r\n\r\n")
     first, *lines = head.split(b"\r\n")
     method, path, _ = first.split(b" ")
     headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
     host = [value for name, value in headers if name == b"host"]
     fields = [(b":method", method), (b":scheme", b"https"), (b":authority", b"".join(host[:1])), (b":path", path)]
-    return method.decode(), fields + [pair for pair in headers if pair[0] != b"host"], body
+    return fields + [pair for pair in headers if pair[0] != b"host"], body
 
 
 def as_wire(message: Http2Message) -> Message:

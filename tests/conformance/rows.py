@@ -254,30 +254,36 @@ class Http2Connection(Row):
 class Login(Row):
     """Requests through a rule with authenticate-oidc or jwt-validation, at a provider of the tests' own.
 
-        GET /a -> 302         a path, and the status of the answer
+        GET /a -> 302         a path, and the status of the answer; `with a token`, `as root`, `without Host`
         log in /a -> 302      ask, log in at the provider, come back: the answer to the callback
-        come back -> 401      only the last, after `begin /a`
+        begin /a              the first two of these; then `come back -> 401`, `come back without state -> 401`
+        have a session        from a log-in while the action still said `authenticate`
         61 s pass             on the gateway's clock
+        spoil NAME            a character of this cookie; `encode NAME`, `lose NAME`
 
     Attributes:
+        steps: See above.
         action: Changes to the action, by attribute of `LoginConfig` or `JwtValidationConfig`.
         provider: What the provider does otherwise, by attribute or path; see `OidcProvider`.
-        steps: See above.
-        token: The bearer token's changed claims; only with jwt-validation.
-        header: The token's changed header, and with `by` its changed key.
+        kind: The action.
+        token: Changes to the claims of the token.
+        header: Changes to its header; `by` is the name of the key that signs it.
         gets, answers: Headers of the last request at the target, and of the last response.
-        reason: `error_reason` in the last line of the access log.
+        log: Fields of the last access-log line.
+        asks: How often the provider was asked for a path.
         cookies: Names that the browser has in the end.
     """
 
+    steps: tuple[str, ...] = ()
     action: dict[str, Any] = field(default_factory=dict)
     provider: dict[str, Any] = field(default_factory=dict)
-    steps: tuple[str, ...] = ()
-    token: dict[str, Any] | None = None
+    kind: Literal["authenticate-oidc", "jwt-validation"] = "authenticate-oidc"
+    token: dict[str, Any] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=dict)
     gets: Expected = ()
     answers: Expected = ()
-    reason: str = ""
+    log: tuple[tuple[str, str], ...] = ()
+    asks: tuple[tuple[str, int], ...] = ()
     cookies: tuple[str, ...] | None = None
     doors: tuple[Door, ...] = BOTH
 

@@ -1,6 +1,6 @@
 """alb.md 5: what a target group may be, and which clients it takes."""
 
-# ruff: noqa: E501 - one row a line
+# ruff: noqa: E501, UP031 - one row a line, and YAML is full of braces
 
 from typing import Literal
 
@@ -20,7 +20,9 @@ def _attributes(id: str, section: str, attributes: str, code: str = "", warning:
 
 
 def _check(id: str, settings: str, code: str = "", version: str = "HTTP1") -> Checked:
-    entry = "protocol: HTTPS, certificates: [{certificate_file: a.pem, private_key_file: a.key}]," * (version != "HTTP1")
+    entry = "protocol: HTTPS, certificates: [{certificate_file: a.pem, private_key_file: a.key}]," * (
+        version != "HTTP1"
+    )
     group = f"{{targets: ['http://127.0.0.1:1'], protocol_version: {version}, health_check: {{{settings}}}}}"
     return Checked(id, "5.7", group=group, code=code, entry=entry)
 
@@ -33,7 +35,13 @@ def _speaks(client: str, version: Literal["HTTP1", "HTTP2", "GRPC"], status: int
     verb = f" {method}" if version == "GRPC" else ""
     send = get("/a.B/c", *(GRPC if client == "gRPC" else ()), method="POST" if client == "gRPC" else method)
     send += FRAME * (client == "gRPC")
-    row = Exchange(f"a client with {client}{verb if client != 'gRPC' else ''}, a target group with {version}", "5.1", send, status, protocol_version=version)
+    row = Exchange(
+        f"a client with {client}{verb if client != 'gRPC' else ''}, a target group with {version}",
+        "5.1",
+        send,
+        status,
+        protocol_version=version,
+    )
     return row if client == "HTTP/1.1" else Exchange(row.id, "5.1", send, status, protocol_version=version, doors=HTTP2)
 
 

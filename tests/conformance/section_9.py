@@ -1,6 +1,6 @@
 """alb.md 9: the access log."""
 
-# ruff: noqa: E501 - one row a line
+# ruff: noqa: E501, UP031 - one row a line, and YAML is full of braces
 
 from tests.conformance.rows import HTTP2, RAW, Exchange, Row, get, logs
 
@@ -10,7 +10,16 @@ RULE = "[{{priority: 7, conditions: [{{path-pattern: '*'}}], {}}}]"
 NO_TIMES = {"request_processing_time": "-1", "target_processing_time": "-1", "response_processing_time": "-1"}
 
 
-def _field(id: str, send: bytes = get(), status: int = 200, /, *, rules: str = "[]", default: str = "{forward: targets}", **fields: str) -> Exchange:
+def _field(
+    id: str,
+    send: bytes = get(),
+    status: int = 200,
+    /,
+    *,
+    rules: str = "[]",
+    default: str = "{forward: targets}",
+    **fields: str,
+) -> Exchange:
     return Exchange(id, "9.1", send, status, rules=rules, default=default, log=logs(**fields))
 
 

@@ -127,7 +127,8 @@ class Stage:
                 cookie = b"Set-Cookie: sid=%s; Path=/\r\n" % (letter * int(path[6:] or b"1"))
             if path == b"/logout":
                 cookie = b"Set-Cookie: sid=; Path=/; Max-Age=0\r\n"
-            wire.send(b"HTTP/1.1 %s x\r\n%sContent-Length: 1\r\n\r\n%s" % (self._status.get(letter.decode(), b"200"), cookie, letter))
+            status = self._status.get(letter.decode(), b"200")
+            wire.send(b"HTTP/1.1 %s x\r\n%sContent-Length: 1\r\n\r\n%s" % (status, cookie, letter))
 
     def _found(self, letter: str) -> tuple[TargetGroup, Target]:
         port = self._target(letter).port

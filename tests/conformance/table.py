@@ -51,8 +51,12 @@ balancer is in [alb-differences.md](alb-differences.md).
 
 def rows_by_door(kind: type[Row]) -> pytest.MarkDecorator:
     """Parametrize a test with `row` and `door`, for every row of a kind and each of its doors."""
-    pairs = [(row, door) for row in ROWS if isinstance(row, kind) for door in getattr(row, "doors", ("listener", "asgi"))]
-    return pytest.mark.parametrize(("row", "door"), pairs, ids=[f"{row.section}-{row.id}-{door}" for row, door in pairs])
+    pairs = [
+        (row, door) for row in ROWS if isinstance(row, kind) for door in getattr(row, "doors", ("listener", "asgi"))
+    ]
+    return pytest.mark.parametrize(
+        ("row", "door"), pairs, ids=[f"{row.section}-{row.id}-{door}" for row, door in pairs]
+    )
 
 
 def page() -> str:

@@ -74,9 +74,8 @@ def test_check(row: Checked) -> None:
         _, problems = load_with_warnings(row.table or text, {})
     except ConfigError as error:
         problems = error.problems
-    codes = {severity: [each.code for each in problems if each.severity == severity] for severity in ("error", "warning")}
-    assert codes["error"] == [row.code] * bool(row.code)
-    assert not row.warning or row.warning in codes["warning"]
+    assert [each.code for each in problems if each.severity == "error"] == [row.code] * bool(row.code)
+    assert not row.warning or row.warning in {each.code for each in problems if each.severity == "warning"}
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if isinstance(row, Http2Connection)], ids=lambda row: row.id)

@@ -20,27 +20,18 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from live_gateway import Door, LiveGateway, wait_until
+from login_site import HOST, KEY, Browser, Site, jwt_at, login_at, rule
 from oidc_provider import CLIENT_ID, CLIENT_SECRET, Answer, OidcProvider, jwk, sign
 from scripted_target import ScriptedTarget
 from served import serving
-from wire import Message, connect
+from wire import connect
 
 from proxy.auth.authentication import Authentication
-from proxy.auth.provider import Fetcher
 from proxy.config.model import (
-    AuthenticationConfig,
-    ConditionConfig,
     FixedResponseConfig,
-    ForwardConfig,
-    JwtClaimConfig,
-    JwtValidationConfig,
-    LoginConfig,
     RuleConfig,
 )
 from proxy.http1.sealed import Sealer
-
-KEY = b"the key of these tests, long enough"
-HOST = "app.example.com"
 
 
 @pytest.fixture
@@ -50,88 +41,13 @@ def provider() -> Iterator[OidcProvider]:
     one.close()
 
 
-def login_at(provider: OidcProvider, **changes: Any) -> LoginConfig:
-    config = LoginConfig(
-        type="authenticate-oidc",
-        issuer=provider.url,
-        authorization_endpoint=f"{provider.url}/authorize",
-        token_endpoint=f"{provider.url}/token",
-        user_info_endpoint=f"{provider.url}/userinfo",
-        client_id=CLIENT_ID,
-        client_secret=CLIENT_SECRET,
-    )
-    return replace(config, **changes)
-
-
-def rule(authentication: AuthenticationConfig | None, path: str = "/*", priority: int = 5) -> RuleConfig:
-    condition = ConditionConfig("path-pattern", (path,))
-    return RuleConfig(path, priority, (condition,), ForwardConfig((("targets", 1),)), authentication=authentication)
-
-
-class Site:
-    """A gateway with these rules, its target, and a clock that can be moved."""
-
-    def __init__(
-        self, gateway: Callable[..., LiveGateway], target: ScriptedTarget, *rules: RuleConfig, door: Door = "listener"
-    ) -> None:
-        self.target = target
-        self.ahead = 0.0
-        self.live = gateway(target.port, rules=rules, door=door)
-        self.timeout(5.0)
-
-    def timeout(self, seconds: float) -> None:
-        """Start anew, as another process with the same key would."""
-        self.live.gateway.authentication = Authentication(
-            Sealer(KEY),
-            self.live.gateway.metrics,
-            clock=lambda: time.time() + self.ahead,
-            fetcher=Fetcher(timeout_seconds=seconds),
-        )
-
-    def last(self) -> Message:
-        return self.target.requests[-1]
-
-
-class Browser:
-    """Keeps cookies, also over plain HTTP, and follows no redirect by itself."""
-
-    def __init__(self, site: Site) -> None:
-        self.site = site
-        self.cookies: dict[str, str] = {}
-
-    def get(self, url: str, method: str = "GET", **headers: str) -> httpx.Response:
-        """Ask the site for a path, or for the path of one of its URLs."""
-        parts = urlsplit(url)
-        path = url if not parts.scheme else parts.path + (f"?{parts.query}" if parts.query else "")
-        lines = {"Host": HOST, **headers}
-        if self.cookies:
-            lines["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        with httpx.Client(trust_env=False, timeout=15) as client:
-            response = client.request(method, f"http://127.0.0.1:{self.site.live.port}{path}", headers=lines)
-        for line in response.headers.get_list("set-cookie"):
-            name, _, value = line.partition(";")[0].partition("=")
-            assert "; Secure; HttpOnly" in line
-            assert len(line) <= 4096
-            if "1970" in line:
-                self.cookies.pop(name, None)
-            else:
-                self.cookies[name] = value
-        return response
-
-    def begin(self, path: str = "/") -> str:
-        """Ask for a page; return where the provider sends the browser after the login."""
-        response = self.get(path)
-        assert response.status_code == 302, response.text
-        return httpx.get(response.headers["location"], trust_env=False).headers["location"]
-
-    def log_in(self, path: str = "/") -> httpx.Response:
-        """The whole login; return the answer to the callback."""
-        return self.get(self.begin(path))
-
-
 @pytest.fixture
 def site(gateway: Callable[..., LiveGateway], target: Callable[..., ScriptedTarget]) -> Callable[..., Site]:
-    return lambda *rules, **options: Site(gateway, target(), *rules, **options)
+    def make(*rules: RuleConfig, door: Door = "listener") -> Site:
+        one = target()
+        return Site(gateway(one.port, rules=rules, door=door), one, door)
+
+    return make
 
 
 # The flow
@@ -536,10 +452,6 @@ def test_a_client_that_leaves_while_the_provider_is_asked(provider: OidcProvider
 
 
 # Bearer tokens
-
-
-def jwt_at(provider: OidcProvider, *claims: JwtClaimConfig) -> JwtValidationConfig:
-    return JwtValidationConfig(provider.url, f"{provider.url}/jwks", claims)
 
 
 def bearer(site: Site, token: str) -> int:
