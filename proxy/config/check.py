@@ -198,7 +198,9 @@ def _mixed_forwards(config: Config) -> Iterator[Problem]:
             scheme = group.targets[0].scheme if group and group.targets else ""
             first = first or scheme
             if scheme not in ("", first):
-                message = f"{name!r} has {scheme} targets beside {first} ones: the load balancer refuses that in a forward"
+                message = (
+                    f"{name!r} has {scheme} targets beside {first} ones: the load balancer refuses that in a forward"
+                )
                 yield _warning("refused-by-load-balancer", action.place.of(name), message)
 
 

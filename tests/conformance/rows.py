@@ -207,6 +207,7 @@ class Secured(Row):
 
     Attributes:
         listener: Its name.
+        lines: Header lines of the request.
         server_name: SNI.
         offers: ALPN.
         version: The only one that the client takes; any if empty.
@@ -219,6 +220,7 @@ class Secured(Row):
     """
 
     listener: str = "web"
+    lines: tuple[str, ...] = ()
     server_name: str | None = "a.example.com"
     offers: tuple[str, ...] = ()
     version: str = ""
@@ -251,6 +253,15 @@ class Http2Connection(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What an endpoint of the provider answers instead; text as it is, anything else as JSON. `silent`: nothing."""
+
+    status: int = 200
+    body: Any = ""
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Login(Row):
     """Requests through a rule with authenticate-oidc or jwt-validation, at a provider of the tests' own.
 
@@ -264,7 +275,7 @@ class Login(Row):
     Attributes:
         steps: See above.
         action: Changes to the action, by attribute of `LoginConfig` or `JwtValidationConfig`.
-        provider: What the provider does otherwise, by attribute or path; see `OidcProvider`.
+        provider: What the provider does otherwise, by attribute of `OidcProvider`, or by path an `Endpoint`.
         kind: The action.
         token: Changes to the claims of the token.
         header: Changes to its header; `by` is the name of the key that signs it.

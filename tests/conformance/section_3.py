@@ -1,6 +1,6 @@
 """alb.md 3: actions."""
 
-# ruff: noqa: E501, UP031 - one row a line, and YAML is full of braces
+# ruff: noqa: E501 - one row a line, and YAML is full of braces
 
 from tests.conformance.rows import Checked, Exchange, Row, get, has, logs
 

@@ -5,15 +5,13 @@
 import time
 from typing import Any
 
-from oidc_provider import Answer
-
 from proxy.config.model import JwtClaimConfig
-from tests.conformance.rows import RAW, Checked, Login, Row, has, logs
+from tests.conformance.rows import RAW, Checked, Endpoint, Login, Row, has, logs
 
 COOKIE = "AWSELBAuthSessionCookie-0"
 HTTPS = "protocol: HTTPS, certificates: [{certificate_file: a.pem, private_key_file: a.key}],"
 BEARER = "GET / with a token -> "
-BIG = b'{"a":"' + b"x" * 200_000 + b'"}'
+BIG = "x" * 200_000
 IN_TIME = int(time.time()) + 3000
 
 
@@ -33,7 +31,13 @@ def _timeout(seconds: int, code: str = "") -> Checked:
 
 
 def _jwt_table(id: str, fields: str, code: str = "") -> Checked:
-    return Checked(id, "3.5", f"{{priority: 1, conditions: [{{path-pattern: /a}}], jwt-validation: {{{fields}}}, forward: targets}}", code, entry=HTTPS)
+    return Checked(
+        id,
+        "3.5",
+        f"{{priority: 1, conditions: [{{path-pattern: /a}}], jwt-validation: {{{fields}}}, forward: targets}}",
+        code,
+        entry=HTTPS,
+    )
 
 
 def _claims(id: str, claims: str, code: str = "") -> Checked:
@@ -41,15 +45,35 @@ def _claims(id: str, claims: str, code: str = "") -> Checked:
 
 
 def _refused(id: str, provider: dict[str, Any], status: int, reason: str) -> Login:
-    return Login(id, "3.4", (f"log in / -> {status}",), provider=provider, log=logs(error_reason=reason, elb_status_code=str(status)), cookies=("AWSALBAuthNonce",))
+    return Login(
+        id,
+        "3.4",
+        (f"log in / -> {status}",),
+        provider=provider,
+        log=logs(error_reason=reason, elb_status_code=str(status)),
+        cookies=("AWSALBAuthNonce",),
+    )
 
 
 def _token(id: str, status: int, reason: str = "-", section: str = "3.5", /, **options: Any) -> Login:
-    return Login(id, section, (f"{BEARER}{status}",), kind="jwt-validation", log=logs(error_reason=reason, elb_status_code=str(status)), **options)
+    return Login(
+        id,
+        section,
+        (f"{BEARER}{status}",),
+        kind="jwt-validation",
+        log=logs(error_reason=reason, elb_status_code=str(status)),
+        **options,
+    )
 
 
 def _claim(id: str, format: Any, values: tuple[str, ...], found: Any, status: int = 200, reason: str = "-") -> Login:
-    return _token(id, status, reason, action={"additional_claims": (JwtClaimConfig("scope", format, values),)}, token={"scope": found})
+    return _token(
+        id,
+        status,
+        reason,
+        action={"additional_claims": (JwtClaimConfig("scope", format, values),)},
+        token={"scope": found},
+    )
 
 
 ROWS: list[Row] = [
@@ -85,14 +109,14 @@ ROWS: list[Row] = [
     Login("a session has four cookies at most", "3.4", ("log in / -> 302", "GET / -> 200"), provider={"user_info": {"a": "x" * 10_500}}, cookies=tuple(f"AWSELBAuthSessionCookie-{number}" for number in range(4))),
     Login("a shard is lost", "3.4", ("log in / -> 302", "lose AWSELBAuthSessionCookie-1", "GET / -> 302"), provider={"user_info": {"a": "x" * 3500}}),
     _refused("claims over 11 K", {"user_info": {"a": "x" * 11_264}}, 500, "AuthUserinfoResponseSizeExceeded"),
-    _refused("the token endpoint fails", {"/token": Answer(500)}, 500, "AuthTokenEpRequestFailed"),
-    _refused("the token endpoint takes over 5 s", {"/token": Answer(wait=True)}, 500, "AuthTokenEpRequestTimeout"),
-    _refused("the user info endpoint fails", {"/userinfo": Answer(500)}, 500, "AuthUserinfoEpRequestFailed"),
-    _refused("the user info endpoint takes over 5 s", {"/userinfo": Answer(wait=True)}, 500, "AuthUserinfoEpRequestTimeout"),
-    _refused("the token endpoint's answer is none", {"/token": Answer(200, b"{")}, 401, "AuthInvalidTokenResponse"),
-    _refused("the user info endpoint's answer is none", {"/userinfo": Answer(200, b"{")}, 401, "AuthInvalidUserinfoResponse"),
+    _refused("the token endpoint fails", {"/token": Endpoint(500)}, 500, "AuthTokenEpRequestFailed"),
+    _refused("the token endpoint takes over 5 s", {"/token": Endpoint(silent=True)}, 500, "AuthTokenEpRequestTimeout"),
+    _refused("the user info endpoint fails", {"/userinfo": Endpoint(500)}, 500, "AuthUserinfoEpRequestFailed"),
+    _refused("the user info endpoint takes over 5 s", {"/userinfo": Endpoint(silent=True)}, 500, "AuthUserinfoEpRequestTimeout"),
+    _refused("the token endpoint's answer is none", {"/token": Endpoint(200, "{")}, 401, "AuthInvalidTokenResponse"),
+    _refused("the user info endpoint's answer is none", {"/userinfo": Endpoint(200, "{")}, 401, "AuthInvalidUserinfoResponse"),
     _refused("a scope without an ID token", {"tokens": {"id_token": None}}, 401, "AuthInvalidTokenResponse"),
-    _refused("the grant is not valid", {"/token": Answer(400, {"error": "invalid_grant"})}, 401, "AuthInvalidGrantError"),
+    _refused("the grant is not valid", {"/token": Endpoint(400, {"error": "invalid_grant"})}, 401, "AuthInvalidGrantError"),
     _refused("an ID token of another issuer", {"id_token": {"iss": "https://evil"}}, 401, "AuthInvalidIdToken"),
     _refused("an ID token for another client", {"id_token": {"aud": "other"}}, 401, "AuthInvalidIdToken"),
     _refused("an expired ID token", {"id_token": {"exp": 1}}, 401, "AuthInvalidIdToken"),
@@ -137,8 +161,8 @@ ROWS: list[Row] = [
     _claim("a string-array claim without the value", "string-array", ("a",), ["b"], 401, "JWTClaimValueInvalid"),
     _claim("a space-separated-values claim", "space-separated-values", ("read",), "write read"),
     _claim("a space-separated-values claim without the value", "space-separated-values", ("read",), "write reader", 401, "JWTClaimValueInvalid"),
-    _token("keys: not 2xx", 562, "JWKS.*", "8", provider={"/jwks": Answer(500)}),
-    _token("keys: over 5 s", 562, "JWKS.*", "8", provider={"/jwks": Answer(wait=True)}),
-    _token("keys: over 150 KB", 562, "JWKS.*", "8", provider={"/jwks": Answer(200, BIG)}),
-    _token("keys: over 10", 562, "JWKS.*", "8", provider={"/jwks": Answer(200, {"keys": [{"kty": "EC"}] * 11})}),
+    _token("keys: not 2xx", 562, "JWKS.*", "8", provider={"/jwks": Endpoint(500)}),
+    _token("keys: over 5 s", 562, "JWKS.*", "8", provider={"/jwks": Endpoint(silent=True)}),
+    _token("keys: over 150 KB", 562, "JWKS.*", "8", provider={"/jwks": Endpoint(200, BIG)}),
+    _token("keys: over 10", 562, "JWKS.*", "8", provider={"/jwks": Endpoint(200, {"keys": [{"kty": "EC"}] * 11})}),
 ]  # fmt: skip

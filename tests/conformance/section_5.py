@@ -1,6 +1,6 @@
 """alb.md 5: what a target group may be, and which clients it takes."""
 
-# ruff: noqa: E501, UP031 - one row a line, and YAML is full of braces
+# ruff: noqa: E501 - one row a line, and YAML is full of braces
 
 from typing import Literal
 

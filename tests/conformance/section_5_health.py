@@ -1,6 +1,6 @@
 """alb.md 5.7: health checks over real sockets."""
 
-# ruff: noqa: E501, UP031 - one row a line, and YAML is full of braces
+# ruff: noqa: E501 - one row a line, and YAML is full of braces
 
 from tests.conformance.rows import Probed, Row
 

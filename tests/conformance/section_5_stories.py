@@ -1,6 +1,6 @@
 """alb.md 5, and 3.1 as far as it takes several requests: which target answers."""
 
-# ruff: noqa: E501, UP031 - one row a line, and YAML is full of braces
+# ruff: noqa: E501 - one row a line, and YAML is full of braces
 
 from tests.conformance.rows import RAW, Row, Story
 

@@ -1,6 +1,6 @@
 """alb.md 6: request handling."""
 
-# ruff: noqa: E501, UP031 - one row a line, and YAML is full of braces
+# ruff: noqa: E501 - one row a line, and YAML is full of braces
 
 from tests.conformance.rows import ANY_PORT, HTTP2, RAW, Checked, Exchange, Http2Connection, Row, get, has, logs
 

@@ -1,6 +1,6 @@
 """alb.md 6.8: desync mitigation."""
 
-# ruff: noqa: E501, UP031 - one row a line, and YAML is full of braces
+# ruff: noqa: E501 - one row a line, and YAML is full of braces
 
 from tests.conformance.rows import RAW, Checked, Exchange, Row, get, has, logs
 

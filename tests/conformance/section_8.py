@@ -1,6 +1,6 @@
 """alb.md 8: the statuses that the load balancer gives itself, each with its cause."""
 
-# ruff: noqa: E501, UP031 - one row a line, and YAML is full of braces
+# ruff: noqa: E501 - one row a line, and YAML is full of braces
 
 from tests.conformance.rows import HTTP2, RAW, Exchange, Row, get, has, logs
 

@@ -1,6 +1,6 @@
 """alb.md 9: the access log."""
 
-# ruff: noqa: E501, UP031 - one row a line, and YAML is full of braces
+# ruff: noqa: E501 - one row a line, and YAML is full of braces
 
 from tests.conformance.rows import HTTP2, RAW, Exchange, Row, get, logs
 

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from live_gateway import wait_until
-from login_site import HOST, Browser, Site, jwt_at, login_at, rule
-from oidc_provider import OidcProvider, sign
+from login_site import Browser, Site, jwt_at, login_at, rule
+from oidc_provider import Answer, OidcProvider, sign
 from wire import Message, connect
 
 from proxy.config.model import Config, FixedResponseConfig, HealthCheckConfig, ListenerConfig, TargetConfig
@@ -33,7 +33,8 @@ def provider() -> Iterator[OidcProvider]:
 def test_login(bench: Callable[[Door], Bench], provider: OidcProvider, row: Login, door: Door) -> None:
     for name, value in row.provider.items():
         if name.startswith("/"):
-            provider.instead[name] = value
+            body = value.body.encode() if isinstance(value.body, str) else value.body
+            provider.instead[name] = Answer(value.status, body, wait=value.silent)
         else:
             setattr(provider, name, value)
     here = bench(door)
@@ -63,7 +64,7 @@ class Visit:
         self.last = Message(b"", [])
         self._set_action(**row.action)
         self.site = Site(bench.live, bench.target, bench.door)
-        self.site.timeout(0.2 if any(getattr(answer, "wait", False) for answer in row.provider.values()) else 5.0)
+        self.site.timeout(0.2 if any(getattr(answer, "silent", False) for answer in row.provider.values()) else 5.0)
         self.browser = Browser(self.site)
 
     def _set_action(self, **changes: Any) -> None:
