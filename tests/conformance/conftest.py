@@ -18,7 +18,7 @@ def clocks() -> Iterator[Clocks]:
     with (
         pytest.MonkeyPatch.context() as patch,
         scripted_time("proxy.gateway") as of_connections,
-        scripted_time("proxy.exchange") as of_targets,
+        scripted_time("proxy.exchange", stands=True) as of_targets,
     ):
         patch.setattr("proxy.forward.pool.CONNECT_TIMEOUT_SECONDS", 0.2)
         yield Clocks(of_connections, of_targets)

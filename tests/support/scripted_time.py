@@ -10,19 +10,24 @@ import pytest
 
 
 class ScriptedTime:
-    """Stands where a module has `time`: the same clocks, `ahead` seconds later."""
+    """Stands where a module has `time`: the same clocks, `ahead` seconds later.
 
-    def __init__(self) -> None:
+    Args:
+        stands: Time of day and monotonic time stand still but for `ahead`, at whole seconds; durations do not.
+    """
+
+    def __init__(self, *, stands: bool = False) -> None:
         self.ahead = 0.0
+        self._began = float(int(real.time())) if stands else None
 
     def time(self) -> float:
-        return real.time() + self.ahead
-
-    def perf_counter(self) -> float:
-        return real.perf_counter() + self.ahead
+        return (real.time() if self._began is None else self._began) + self.ahead
 
     def monotonic(self) -> float:
-        return real.monotonic() + self.ahead
+        return (real.monotonic() if self._began is None else self._began) + self.ahead
+
+    def perf_counter(self) -> float:
+        return real.perf_counter() + (self.ahead if self._began is None else 0.0)
 
     @contextmanager
     def passing(self, seconds: float) -> Iterator[None]:
@@ -35,9 +40,9 @@ class ScriptedTime:
 
 
 @contextmanager
-def scripted_time(*modules: str) -> Iterator[ScriptedTime]:
-    """Give these modules, named as `proxy.gateway`, a clock of the test's; their sweep comes 50 times a second."""
-    clock = ScriptedTime()
+def scripted_time(*modules: str, stands: bool = False) -> Iterator[ScriptedTime]:
+    """Give these modules, named as `proxy.gateway`, a clock of the test's; the gateway's sweep comes 50 times a second."""
+    clock = ScriptedTime(stands=stands)
     with pytest.MonkeyPatch.context() as patch:
         for module in modules:
             patch.setattr(f"{module}.time", clock)
