@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import ssl
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from http2_peers import Http2Client
 from live_gateway import Door, LiveGateway, wait_until
 from login_site import HOST, KEY, Browser, Site, jwt_at, login_at, rule
 from oidc_provider import CLIENT_ID, CLIENT_SECRET, Answer, OidcProvider, jwk, sign
@@ -115,8 +117,9 @@ def test_a_login_goes_on_at_another_gateway_with_the_same_key(
     assert browser.get("/page").status_code == 200
 
 
-def test_a_login_by_the_asgi_door(provider: OidcProvider, site: Callable[..., Site]) -> None:
-    here = site(rule(login_at(provider)), door="asgi")
+@pytest.mark.parametrize("door", ["asgi", "http2"])
+def test_a_login_by_another_door(provider: OidcProvider, site: Callable[..., Site], door: Door) -> None:
+    here = site(rule(login_at(provider)), door=door)
     browser = Browser(here)
     assert browser.log_in("/page").status_code == 302
     here.ahead = 301
@@ -437,6 +440,64 @@ def test_a_body_waits_while_the_provider_is_asked(provider: OidcProvider, site: 
         wire.send(body)
         assert wire.response().status == 200
     assert here.last().body == body
+
+
+def waiting_for_the_provider(live: LiveGateway) -> int:
+    """How many requests are kept until a question to the provider is answered."""
+
+    def count() -> int:
+        return sum("_authenticate_later" in str(task.get_coro()) for task in asyncio.all_tasks())
+
+    return int(live.call(count))
+
+
+@pytest.mark.parametrize("door", ["listener", "asgi"])
+def test_requests_side_by_side_refresh_a_session_once(
+    provider: OidcProvider, site: Callable[..., Site], door: Door
+) -> None:
+    here = site(rule(login_at(provider)), door=door)
+    browser = Browser(here)
+    browser.log_in()
+    provider.id_token = {"exp": int(time.time()) + 900}
+    here.ahead = 301
+    provider.may_answer.clear()
+    cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items()).encode()
+    wires = [connect(here.live.port) for _ in range(8)]
+    for number, wire in enumerate(wires):
+        wire.send(b"GET /%d HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\n\r\n" % (number, HOST.encode(), cookies))
+    wait_until(lambda: waiting_for_the_provider(here.live) == 8, "the requests do not wait")
+    assert provider.count("/token") <= 2
+    provider.may_answer.set()
+    answers = [wire.response() for wire in wires]
+    for wire in wires:
+        wire.close()
+    assert {answer.status for answer in answers} == {200}
+    assert provider.count("/token") == 2, "one for the login, one for all eight"
+    assert {request.value("x-amzn-oidc-identity") for request in here.target.requests} == {b"user-1"}
+    assert len({answer.values("set-cookie")[0].partition(b"=")[0] for answer in answers}) == 1
+    for answer in answers:
+        later = Browser(here)
+        name, _, value = answer.values("set-cookie")[0].partition(b";")[0].decode().partition("=")
+        later.cookies = {name: value}
+        assert later.get("/").status_code == 200, "the cookies of each answer are good"
+    assert provider.count("/token") == 2
+
+
+def test_streams_of_one_connection_refresh_a_session_once(provider: OidcProvider, site: Callable[..., Site]) -> None:
+    here = site(rule(login_at(provider)), door="http2")
+    browser = Browser(here)
+    browser.log_in()
+    provider.id_token = {"exp": int(time.time()) + 900}
+    here.ahead = 301
+    provider.may_answer.clear()
+    cookies = [("cookie", f"{name}={value}") for name, value in browser.cookies.items()]
+    pseudo = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", HOST.encode())]
+    with Http2Client(here.live.port) as client:
+        streams = [client.begin(headers=cookies, pseudo=[*pseudo, (b":path", b"/%d" % number)]) for number in range(8)]
+        wait_until(lambda: waiting_for_the_provider(here.live) == 8, "the requests do not wait")
+        provider.may_answer.set()
+        assert {client.response(stream).status for stream in streams} == {200}
+    assert provider.count("/token") == 2, "one for the login, one for all eight"
 
 
 def test_a_client_that_leaves_while_the_provider_is_asked(provider: OidcProvider, site: Callable[..., Site]) -> None:

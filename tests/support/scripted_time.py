@@ -41,7 +41,7 @@ class ScriptedTime:
 
 @contextmanager
 def scripted_time(*modules: str, stands: bool = False) -> Iterator[ScriptedTime]:
-    """Give these modules, named as `proxy.gateway`, a clock of the test's; the gateway's sweep comes 50 times a second."""
+    """Give these modules, named as `proxy.gateway`, a clock of the test's; the gateway looks at it every 20 ms."""
     clock = ScriptedTime(stands=stands)
     with pytest.MonkeyPatch.context() as patch:
         for module in modules:
