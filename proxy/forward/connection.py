@@ -63,8 +63,10 @@ class Receiver(Protocol):
         """The target reads again."""
 
 
-class TargetConnection(asyncio.Protocol):
-    """One HTTP/1.1 connection to a target, owned by its pool.
+class TargetConnection:
+    """One HTTP/1.1 connection to a target, owned by its pool: an `asyncio.Protocol` by its methods.
+
+    (Not by its base class: a class that is compiled has none that is not.)
 
     It reads a response strictly: what it cannot understand is a `TargetResponseError`, and the connection is closed.
     Bytes that no request asked for close it too, since the next response could not be told from them.

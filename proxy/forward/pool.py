@@ -7,7 +7,7 @@ import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from proxy.errors import TargetConnectError, TargetConnectTimeout
 from proxy.forward.connection import TargetConnection
@@ -16,7 +16,7 @@ from proxy.targets.target import HealthState, Target
 if TYPE_CHECKING:
     from proxy.forward.http2 import TargetStream
 
-ProtocolT = TypeVar("ProtocolT", bound=asyncio.Protocol)
+ConnectionT = TypeVar("ConnectionT")
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 """How long a target may take to accept, TLS included (alb.md 6.6)."""
@@ -76,8 +76,8 @@ class TargetPool(ABC):
         """All open connections."""
 
     async def _open(
-        self, make: Callable[[], ProtocolT], alpn: str, ready: Callable[[ProtocolT], Awaitable[None]] | None = None
-    ) -> ProtocolT:
+        self, make: Callable[[], ConnectionT], alpn: str, ready: Callable[[ConnectionT], Awaitable[None]] | None = None
+    ) -> ConnectionT:
         """Open a connection; see `connect`.
 
         Args:
@@ -91,14 +91,15 @@ class TargetPool(ABC):
         try:
             async with limit:
                 _, connection = await loop.create_connection(
-                    make,
+                    cast("Callable[[], asyncio.Protocol]", make),
                     target.address,
                     target.port,
                     ssl=unverified_tls(alpn) if target.scheme == "https" else None,
                     server_hostname=target.host if target.scheme == "https" else None,
                 )
+                opened = cast("ConnectionT", connection)
                 if ready is not None:
-                    await ready(connection)
+                    await ready(opened)
         except TimeoutError as error:
             if target.state is HealthState.DRAINING:
                 raise TargetConnectError("the target was deregistered", sent=False) from error
@@ -107,7 +108,7 @@ class TargetPool(ABC):
             raise TargetConnectError(f"cannot connect: {error}", sent=False) from error
         finally:
             self._connecting.discard(limit)
-        return connection
+        return opened
 
     def give_up_connecting(self) -> None:
         """Wait no longer for a deregistered target to accept: a container that is gone does not even refuse."""
