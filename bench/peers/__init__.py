@@ -11,8 +11,7 @@ from bench.peers.nginx import Nginx
 from bench.peers.peer import Peer, Site
 
 PEERS: dict[str, Peer] = {
-    peer.name: peer
-    for peer in (Nginx(), HAProxy(), Caddy(), Envoy(), Baseline(), Gateway(), CompiledGateway())
+    peer.name: peer for peer in (Nginx(), HAProxy(), Caddy(), Envoy(), Baseline(), Gateway(), CompiledGateway())
 }
 
 __all__ = ["PEERS", "Peer", "Site"]

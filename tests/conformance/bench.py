@@ -8,8 +8,9 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pytest
 from athena import access_log_row
 from http2_peers import Http2Client, Http2Target, TargetPeer
 from http2_peers import Message as Http2Message
@@ -36,6 +37,7 @@ target_groups:
 """
 NOBODY = '  nobody: {targets: ["http://no-such-name.invalid:1"], health_check: {enabled: false}}\n'
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+TOO_LATE = ("accepts no connection", "says nothing in its TLS handshake")
 TLS = ("answers over TLS", "says nothing in its TLS handshake", "knows no TLS")
 
 
@@ -138,6 +140,8 @@ class Bench:
         groups["targets"] = replace(groups["targets"], protocol_version=row.protocol_version)
         config = replace(config, target_groups=groups)
         enforce(self.live, lambda: build(config, self.live.gateway.metrics), port)
+        if row.peer:
+            self.live._door = _FromElsewhere(self.live._door, row.peer)  # type: ignore[assignment]
         self.target.requests.clear()
         self.http2_target.requests.clear()
         self.live.records.all.clear()
@@ -159,6 +163,12 @@ class Bench:
 
     def ask(self) -> Message | None:
         """Send the row's request; return the response, None where the client leaves before it."""
+        with pytest.MonkeyPatch.context() as patch:
+            if self.row.target in TOO_LATE:
+                patch.setattr("proxy.forward.pool.CONNECT_TIMEOUT_SECONDS", 0.2)
+            return self._ask()
+
+    def _ask(self) -> Message | None:
         return self._ask_http2() if self.door == "http2" else self._ask_http1()
 
     @property
@@ -176,7 +186,7 @@ class Bench:
                 response = client.head()
             while response.status == 100:
                 response = client.head()
-            assert response.status == row.status
+            assert response.status == row.status, response
             if row.target == "answers, then says nothing":
                 with self._time_passes(True), contextlib.suppress(Closed):
                     client.rest()
@@ -208,7 +218,7 @@ class Bench:
                 return None
             with self._time_passes(row.target == "says nothing"):
                 message = client.response(stream_id)
-            assert message.status == row.status
+            assert message.status == row.status, message
             if row.closes is False:
                 assert client.ask().status
             return as_wire(message)
@@ -227,10 +237,13 @@ class Bench:
 
     def metric(self, family: str) -> float:
         """The sum of a metric's samples."""
-        return float(sum(sample["value"] for sample in self.live.metric(family)))
+        samples = self.live.call(lambda: self.live.metric(family))
+        return float(sum(sample["value"] for sample in samples))
 
     def log_line(self, index: int = 0) -> dict[str, str]:
         """The line of the row's first request, or of another one."""
+        # A client has its response before the gateway is done with it.
+        self.live.call(lambda: None)
         wait_until(lambda: bool(self.live.records.all) and not self.live.in_flight, "nothing was recorded")
         row = access_log_row(AlbLines().line(self.live.records.all[index]))
         return {**row, "error_reason": row["lambda_error_reason"]}
@@ -290,6 +303,17 @@ def expect_fields(found: dict[str, str], expected: tuple[tuple[str, str], ...]) 
     """Each of these fields of a log line fits its regular expression."""
     for name, pattern in expected:
         assert re.fullmatch(pattern, found[name]), (name, found[name])
+
+
+class _FromElsewhere:
+    """An ASGI application whose clients all have this address."""
+
+    def __init__(self, app: Any, address: str) -> None:
+        self._app = app
+        self._address = address
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._app({**scope, "client": (self._address, 40_000)}, receive, send)
 
 
 class FullListener:

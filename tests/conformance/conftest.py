@@ -16,11 +16,9 @@ from tests.conformance.rows import Door
 @pytest.fixture(scope="session")
 def clocks() -> Iterator[Clocks]:
     with (
-        pytest.MonkeyPatch.context() as patch,
         scripted_time("proxy.gateway") as of_connections,
         scripted_time("proxy.exchange", stands=True) as of_targets,
     ):
-        patch.setattr("proxy.forward.pool.CONNECT_TIMEOUT_SECONDS", 0.2)
         yield Clocks(of_connections, of_targets)
 
 

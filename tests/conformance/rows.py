@@ -63,6 +63,7 @@ class Exchange(Row):
         port: The listener's port; by default that of the test.
         closes: Whether the client's connection is closed afterwards, where that is part of the rule.
         body: The response's body.
+        peer: The client's address instead, by the ASGI door.
         group: YAML flow mapping of the target group's attributes.
         target: What the target does instead.
         protocol_version: Of the target group.
@@ -88,6 +89,7 @@ class Exchange(Row):
     port: int = 0
     closes: bool | None = None
     body: bytes | None = None
+    peer: str = ""
     group: str = "{}"
     target: Behaviour = "answers"
     protocol_version: Literal["HTTP1", "HTTP2", "GRPC"] = "HTTP1"
@@ -191,7 +193,7 @@ class Probed(Row):
             None for silence until the timeout.
         state, reason: In the API's words, after the last of them.
         request: Lines that the target got.
-        protocol_version: Of the group.
+        grpc_status: What the target answers to each check in turn instead, in a group of protocol version GRPC.
     """
 
     check: str = "{}"
@@ -199,6 +201,7 @@ class Probed(Row):
     state: str = "healthy"
     reason: str = ""
     request: tuple[bytes, ...] = ()
+    grpc_status: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +214,8 @@ class Secured(Row):
         server_name: SNI.
         offers: ALPN.
         version: The only one that the client takes; any if empty.
+        ciphers: Those that the client takes, in OpenSSL's words.
+        resumes: The client has been there before.
         certificate: Of the client.
         presented: The first name in the listener's certificate.
         chosen: What ALPN chose.
@@ -225,6 +230,7 @@ class Secured(Row):
     offers: tuple[str, ...] = ()
     version: str = ""
     ciphers: str = ""
+    resumes: bool = False
     certificate: str = ""
     presented: str = ""
     chosen: str | None = None

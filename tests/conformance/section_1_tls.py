@@ -83,4 +83,5 @@ ROWS: list[Row] = [
     Secured("the client's certificate in the line", "9.2", "mutual", certificate="client", connection_log=logs(
         leaf_client_cert_subject="CN=client.example.com", leaf_client_cert_validity="NotBefore=.*;NotAfter=.*", leaf_client_cert_serial_number="[0-9A-F]+", tls_verify_status="Success",
     )),
+    Secured("20 certificate: session-reused on resumption", "9.1", version="TLSv1_2", resumes=True, log=logs(chosen_cert_arn="session-reused")),
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501, UP031 - one row a line, and YAML is full of braces
 
-from tests.conformance.rows import HTTP2, RAW, Checked, Exchange, Matching, Row, get
+from tests.conformance.rows import ANY_PORT, HTTP2, RAW, Checked, Exchange, Matching, Row, get
 
 LONG = "a" * 129
 
@@ -114,4 +114,6 @@ ROWS: list[Row] = [
     _bad("255.255.255.255/32", "2.8", "{source-ip: 255.255.255.255/32}", "invalid-cidr"),
     _bad("five networks", "2.8", "{source-ip: [10.0.0.0/8, 11.0.0.0/8, 12.0.0.0/8, 'fd00::/8', 13.0.0.0/8]}", ""),
     Matching("source-ip: another network", "2.8", "[{source-ip: 10.0.0.0/8}]", (), ("GET /",)),
+    Matching("query: ends at #", "2.7", "[{query-string: {a: b}}]", ("GET /?a=b#c",), ("GET /?a=bc#",), doors=RAW),
+    Exchange("source-ip: IPv6", "2.8", rules="[{priority: 1, conditions: [{source-ip: '2001:db8::/32'}], fixed-response: {status_code: 210}}]", status=210, peer="2001:db8::1", doors=ANY_PORT),
 ]  # fmt: skip

@@ -29,4 +29,7 @@ ROWS: list[Row] = [
     Probed("GET, the path with its query, the agent's name and ip:port", "5.7", "{path: '/health?deep=1'}", request=(b"GET /health?deep=1 HTTP/1.1", b"Host: 127.0.0.1:PORT", b"User-Agent: ELB-HealthChecker/2.0")),
     Probed("/ by default", "5.7", "{}", request=(b"GET / HTTP/1.1",)),
     Probed("each check is a connection of its own", "5.7", "{}", (OK, OK, OK)),
+    Probed("gRPC: 12 by default, at its own path", "5.7", grpc_status=(12,), request=(b"POST /AWS.ALB/healthcheck HTTP/2", b"content-type: application/grpc")),
+    Probed("gRPC: 0 is not 12", "5.7", grpc_status=(0, 0), state="unhealthy", reason="Target.ResponseCodeMismatch"),
+    Probed("gRPC: codes of the matcher", "5.7", "{matcher: {grpc_code: '0-5'}, path: /a.B/c}", grpc_status=(5,), request=(b"POST /a.B/c HTTP/2",)),
 ]  # fmt: skip

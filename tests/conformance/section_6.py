@@ -140,4 +140,7 @@ ROWS: list[Row] = [
     Exchange("an upgrade is passed on, and then the bytes", "6.7", UPGRADE, 101, target="echoes over a WebSocket", gets=has(upgrade=b"websocket", connection=b"Upgrade"), log=logs(type="ws", elb_status_code="101", target_status_code="101", request_verb="GET"), doors=RAW),
     Exchange("rules choose the target of an upgrade", "6.7", UPGRADE, 210, rules="[{priority: 1, conditions: [{http-header: {Upgrade: websocket}}], fixed-response: {status_code: 210}}]", doors=RAW),
     Exchange("a target may refuse an upgrade", "6.7", UPGRADE, 200, log=logs(type="http"), doors=RAW),
+    Exchange("an IPv6 client when nothing was sent", "6.1", gets=has(x_forwarded_for=b"2001:db8::1"), peer="2001:db8::1", doors=ANY_PORT),
+    Exchange("an IPv6 client that is appended", "6.1", get("/", "X-Forwarded-For: 127.0.0.4"), gets=has(x_forwarded_for=b"127.0.0.4, [2001:db8::1]"), peer="2001:db8::1", doors=ANY_PORT),
+    Exchange("an IPv6 client with its port", "6.1", attributes=PORT_TOO, gets=has(x_forwarded_for=b"[2001:db8::1]:40000"), peer="2001:db8::1", doors=ANY_PORT),
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501 - one row a line, and YAML is full of braces
 
-from tests.conformance.rows import RAW, Checked, Exchange, Row, get, has, logs
+from tests.conformance.rows import HTTP2, RAW, Checked, Exchange, Row, get, has, logs
 
 STRICT, MONITOR = (f"{{routing.http.desync_mitigation_mode: {mode}}}" for mode in ("strictest", "monitor"))
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
@@ -54,4 +54,7 @@ ROWS: list[Row] = [
     Exchange("what is not Compliant is counted", "6.8", get("/", "Content-Length: 0"), counts=("strangler_desync_noncompliant_requests_total",), log=logs(classification="Acceptable", classification_reason="GetHeadZeroContentLength"), doors=RAW),
     Exchange("an Ambiguous request closes the target's connection too", "6.8", POST + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\na", closes=True, log=logs(classification="Ambiguous", classification_reason="DuplicateContentLength"), doors=RAW),
     Exchange("a Compliant request has no class", "6.8", log=logs(classification="-", classification_reason="-")),
+    Exchange("NonCrLfLineTermination: defensive", "6.8", b"GET / HTTP/1.1\nHost: x\n\n", 200, log=logs(classification="Acceptable", classification_reason="NonCrLfLineTermination"), doors=RAW),
+    Exchange("NonCrLfLineTermination: strictest", "6.8", b"GET / HTTP/1.1\nHost: x\n\n", 400, STRICT, closes=True, doors=RAW),
+    Exchange("HTTP/2 is out of its scope", "6.8", get("/", "Content-Length: 0"), attributes=STRICT, log=logs(classification="-"), doors=HTTP2),
 ]  # fmt: skip

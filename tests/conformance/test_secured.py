@@ -42,6 +42,7 @@ class Site:
         Authority(folder, "Another CA").issue("stranger", "stranger.example.com")
         self.ports = {name: free_port() for name in LISTENERS}
         self.served: Served
+        self._contexts: dict[Secured, ssl.SSLContext] = {}
 
     def table(self) -> str:
         listeners = [
@@ -71,7 +72,9 @@ class Site:
             wire.send(OK)
 
     def context(self, row: Secured) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=str(self.authority.file))
+        if row in self._contexts:
+            return self._contexts[row]
+        context = self._contexts[row] = ssl.create_default_context(cafile=str(self.authority.file))
         context.check_hostname = False
         if row.offers:
             context.set_alpn_protocols(list(row.offers))
@@ -86,10 +89,11 @@ class Site:
         return context
 
     @contextlib.contextmanager
-    def connection(self, row: Secured) -> Iterator[ssl.SSLSocket]:
+    def connection(self, row: Secured, session: ssl.SSLSession | None = None) -> Iterator[ssl.SSLSocket]:
+        context = self.context(row)
         with (
             socket.create_connection(("127.0.0.1", self.ports[row.listener]), timeout=10) as plain,
-            self.context(row).wrap_socket(plain, server_hostname=row.server_name) as client,
+            context.wrap_socket(plain, server_hostname=row.server_name, session=session) as client,
         ):
             yield client
 
@@ -143,8 +147,12 @@ def test_secured(site: Site, row: Secured) -> None:
         with pytest.raises(NO_CONNECTION):
             site.is_refused(row)
         return
+    session = None
+    if row.resumes:
+        with site.connection(row) as client:
+            session = client.session
     before = len(site.target.requests)
-    with site.connection(row) as client:
+    with site.connection(row, session) as client:
         certificate = x509.load_der_x509_certificate(client.getpeercert(binary_form=True) or b"")
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         assert row.presented in ("", names.get_values_for_type(x509.DNSName)[0])

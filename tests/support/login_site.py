@@ -61,7 +61,7 @@ class Site:
         self.target = target
         self.door = door
         self.ahead = 0.0
-        self.timeout(5.0)
+        self.timeout(30.0)
 
     def timeout(self, seconds: float) -> None:
         """Start anew, as another process with the same key would."""
