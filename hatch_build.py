@@ -28,7 +28,7 @@ setup(name="proxy", py_modules=[], ext_modules=mypycify(options, opt_level="3", 
 
 
 class CompileHook(BuildHookInterface):
-    """`modules`, from the hook's table in pyproject.toml, are what is compiled: together, so that they call directly."""
+    """Compiles `modules` of the hook's table in pyproject.toml: together, so that they call each other directly."""
 
     def dependencies(self) -> list[str]:
         """What the compiler needs, beside a C compiler."""

@@ -24,6 +24,7 @@ VERBS = {
     "check": "validate a table",
     "explain": "tell which rule takes a request, and why each earlier one does not",
     "shift": "change the weights of a rule in routes.yaml, in place",
+    "functions": "run functions as Lambda does, behind its own API",
     "demo": "run a monolith, its extracted services and the gateway, with traffic",
     "schema": "print the JSON Schema of routes.yaml",
     "version": "print the version",

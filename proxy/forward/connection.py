@@ -294,8 +294,8 @@ class TargetConnection:
         if rest and not body.complete:
             try:
                 size = body.feed(rest)
-            except BadBodyError as error:
-                self._fail(TargetResponseError(str(error), sent=True))
+            except BadBodyError as bad_body:
+                self._fail(TargetResponseError(str(bad_body), sent=True))
                 return
         if body.complete:
             self._finish(surplus=size < len(rest))

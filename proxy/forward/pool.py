@@ -9,12 +9,15 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from proxy.errors import TargetConnectError, TargetConnectTimeout
+from mypy_extensions import mypyc_attr
+
+from proxy.errors import TargetConnectError, TargetConnectTimeout, TargetTlsError
 from proxy.forward.connection import TargetConnection
 from proxy.targets.target import HealthState, Target
 
 if TYPE_CHECKING:
     from proxy.forward.http2 import TargetStream
+    from proxy.forward.integration import IntegrationCall
 
 ConnectionT = TypeVar("ConnectionT")
 
@@ -34,28 +37,34 @@ def unverified_tls(alpn: str = "http/1.1") -> ssl.SSLContext:
     return context
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class TargetPool(ABC):
-    """All connections to one target, whatever they speak. It lives and is carried over with the target."""
+    """All connections to one target, whatever they speak. It lives and is carried over with the target.
 
-    __slots__ = ("_connecting", "_retired", "target")
+    Args:
+        tls: What to speak TLS with where the target's scheme is https, given the protocol to agree on.
+    """
 
-    def __init__(self, target: Target) -> None:
+    __slots__ = ("_connecting", "_retired", "_tls", "target")
+
+    def __init__(self, target: Target, tls: Callable[[str], ssl.SSLContext] = unverified_tls) -> None:
         self.target = target
+        self._tls = tls
         self._connecting: set[asyncio.Timeout] = set()
         self._retired = False
 
     @abstractmethod
-    def take_idle(self) -> TargetConnection | TargetStream | None:
+    def take_idle(self) -> TargetConnection | TargetStream | IntegrationCall | None:
         """What can take a request at once, or None."""
 
     @abstractmethod
-    async def connect(self) -> TargetConnection | TargetStream:
+    async def connect(self) -> TargetConnection | TargetStream | IntegrationCall:
         """Something new to take a request.
 
         Raises:
             TargetConnectTimeout: It took over 10 s, a TLS handshake included.
-            TargetConnectError: It was refused, reset or unreachable, the TLS handshake failed, or the target was
-                deregistered meanwhile.
+            TargetTlsError: The TLS handshake failed.
+            TargetConnectError: It was refused, reset or unreachable, or the target was deregistered meanwhile.
         """
 
     @abstractmethod
@@ -94,7 +103,7 @@ class TargetPool(ABC):
                     cast("Callable[[], asyncio.Protocol]", make),
                     target.address,
                     target.port,
-                    ssl=unverified_tls(alpn) if target.scheme == "https" else None,
+                    ssl=self._tls(alpn) if target.scheme == "https" else None,
                     server_hostname=target.host if target.scheme == "https" else None,
                 )
                 opened = cast("ConnectionT", connection)
@@ -104,8 +113,10 @@ class TargetPool(ABC):
             if target.state is HealthState.DRAINING:
                 raise TargetConnectError("the target was deregistered", sent=False) from error
             raise TargetConnectTimeout(f"no connection within {CONNECT_TIMEOUT_SECONDS:g} s", sent=False) from error
-        except OSError as error:
-            raise TargetConnectError(f"cannot connect: {error}", sent=False) from error
+        except ssl.SSLError as failure:
+            raise TargetTlsError(f"cannot connect: {failure}", sent=False) from failure
+        except OSError as refusal:
+            raise TargetConnectError(f"cannot connect: {refusal}", sent=False) from refusal
         finally:
             self._connecting.discard(limit)
         return opened
@@ -122,8 +133,8 @@ class Pool(TargetPool):
 
     __slots__ = ("_connections", "_idle")
 
-    def __init__(self, target: Target) -> None:
-        super().__init__(target)
+    def __init__(self, target: Target, tls: Callable[[str], ssl.SSLContext] = unverified_tls) -> None:
+        super().__init__(target, tls)
         self._idle: list[TargetConnection] = []
         self._connections: set[TargetConnection] = set()
 

@@ -131,14 +131,14 @@ class RequestRecord:
         return ""
 
     @property
-    def error_reason(self) -> str:
-        """`reason`, or what did not hold although the request went on (alb.md 9.3)."""
-        return self.reason
-
-    @property
     def tls(self) -> TlsSession | None:
         """The client's TLS connection; None without TLS."""
         return None
+
+    @property
+    def remark(self) -> str:
+        """A reason of alb.md 9.3 that did not end the request; empty for none."""
+        return ""
 
 
 class RefusedRequest(RequestRecord):

@@ -42,10 +42,13 @@ class GroupStickiness:
                         return group
         return None
 
-    def is_spoiled(self, cookies: list[bytes], sealer: Sealer) -> bool:
-        """Whether a cookie came, and none that was sealed here, be it out of date or of another forward."""
-        values = [value for read in _READ for value in read(cookies)]
-        return bool(values) and all(sealer.unseal(_PURPOSE, value[:MAX_COOKIE], now=0.0) is None for value in values)
+    def has_invalid(self, cookies: list[bytes], sealer: Sealer) -> bool:
+        """Whether one of the cookies was not made here, as it stands; those that are out of date were (alb.md 3.1)."""
+        return any(
+            len(value) > MAX_COOKIE or sealer.unseal(_PURPOSE, value, now=0.0) is None
+            for read in _READ
+            for value in read(cookies)
+        )
 
     def lines(self, group: str, sealer: Sealer, now: float, *, secure: bool) -> bytes:
         """Return the `Set-Cookie` lines that keep a client in this group from now on."""

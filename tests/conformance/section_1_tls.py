@@ -24,6 +24,8 @@ LISTENERS = {
     "only13": f"ssl_policy: ELBSecurityPolicy-TLS13-1-3-2021-06, certificates: [{_ONE}], default: {{forward: targets}}",
     "only12": f"ssl_policy: ELBSecurityPolicy-TLS-1-2-2017-01, certificates: [{_ONE}], default: {{forward: targets}}",
     "mutual": f"mutual_authentication: {{mode: verify, trust_store_file: Test-CA.pem}}, certificates: [{_ONE}], default: {{forward: targets}}",
+    "passed": f"mutual_authentication: {{mode: passthrough}}, certificates: [{_ONE}], default: {{forward: targets}}",
+    "renamed": f"certificates: [{_ONE}], default: {{forward: targets}}, attributes: {{routing.http.request.x_amzn_tls_version.header_name: X-Version}}",
     "moved": f"certificates: [{_ONE}], default: {{redirect: {{host: new.example.com, path: '/#{{path}}', status_code: HTTP_301}}}}",
     "sticky": f"certificates: [{_ONE}], default: {{forward: sticky}}",
     "groups": f"certificates: [{_ONE}], default: {{forward: {{targets: 1, empty: 0}}, stickiness: {{duration_seconds: 60}}}}",
@@ -78,10 +80,13 @@ ROWS: list[Row] = [
     Secured("19 domain: - with the default certificate", "9.1", server_name=None, log=logs(domain_name="-")),
     Secured("one line a connection", "9.2", version="TLSv1_3", connection_log=logs(
         time=r"[0-9-]+T[0-9:]+\.[0-9]{6}Z", client_ip=r"127\.0\.0\.1", client_port="[0-9]+", listener_port="PORT", tls_protocol=r"TLSv1\.3", tls_cipher="TLS_.*",
-        tls_handshake_latency=r"[0-9]+\.[0-9]{3}", leaf_client_cert_subject="-", leaf_client_cert_validity="-", leaf_client_cert_serial_number="-", tls_verify_status="-", conn_trace_id="TID_[0-9a-f]{32}",
+        tls_handshake_latency=r"[0-9]+\.[0-9]{3}", leaf_client_cert_subject="-", leaf_client_cert_validity="-", leaf_client_cert_serial_number="-", tls_verify_status="Success", conn_trace_id="TID_[0-9a-f]{32}",
     )),
     Secured("the client's certificate in the line", "9.2", "mutual", certificate="client", connection_log=logs(
         leaf_client_cert_subject="CN=client.example.com", leaf_client_cert_validity="NotBefore=.*;NotAfter=.*", leaf_client_cert_serial_number="[0-9A-F]+", tls_verify_status="Success",
     )),
     Secured("20 certificate: session-reused on resumption", "9.1", version="TLSv1_2", resumes=True, log=logs(chosen_cert_arn="session-reused")),
+    Secured("mTLS passthrough: the client's certificate in a header, whoever signed it", "6.4", "passed", certificate="stranger", gets=has(x_amzn_mtls_clientcert=rb"re:-----BEGIN%20CERTIFICATE-----.*")),
+    Secured("mTLS passthrough: a client without a certificate", "6.4", "passed", gets=has(x_amzn_mtls_clientcert=None)),
+    Secured("another name for a header", "6.4", "renamed", gets=has(x_version=rb"re:TLSv1\.[23]", x_amzn_tls_version=None)),
 ]  # fmt: skip

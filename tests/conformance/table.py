@@ -21,14 +21,26 @@ from tests.conformance import (
     section_5_stories,
     section_6,
     section_6_desync,
+    section_7,
     section_8,
     section_9,
 )
-from tests.conformance.rows import Checked, Exchange, Http2Connection, Login, Matching, Probed, Row, Secured, Story
+from tests.conformance.rows import (
+    Checked,
+    Exchange,
+    Http2Connection,
+    Invoked,
+    Login,
+    Matching,
+    Probed,
+    Row,
+    Secured,
+    Story,
+)
 
 SECTIONS = (
     section_1, section_1_tls, section_2, section_3, section_3_login, section_4, section_5, section_5_stories,
-    section_5_health, section_6, section_6_desync, section_8, section_9,
+    section_5_health, section_6, section_6_desync, section_7, section_8, section_9,
 )  # fmt: skip
 ROWS: list[Row] = sorted(
     [row for section in SECTIONS for row in section.ROWS],
@@ -95,6 +107,8 @@ def _expected(row: Row) -> str:
             if row.closes is not None:
                 text += ", closed after" if row.closes else ", goes on"
             return text
+        case Invoked():
+            return str(row.status) if row.reason == "-" else f"{row.status}, {row.reason}"
         case Matching():
             return f"{len(row.takes)} taken, {len(row.leaves)} left"
         case Checked():

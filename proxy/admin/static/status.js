@@ -77,7 +77,7 @@ function ruleRow(rule, previous, seconds) {
     [rule.priority === null ? "default" : String(rule.priority)],
     [rule.name],
     [rule.conditions.map(conditionText).join("; ") || "everything else", "quiet"],
-    [actionText(rule.action)],
+    [(rule.authentication ? `${rule.authentication.type}, then ` : "") + actionText(rule.action)],
     [known ? (requests / seconds).toFixed(1) : "–"],
     [duration(mean)],
     [known ? duration(quantile(QUANTILE, rule.durations.bounds, counts)) : "–"],
