@@ -9,7 +9,7 @@ import pytest
 from certificates import Authority
 from scripted_time import scripted_time
 
-from tests.conformance.bench import Bench, Clocks
+from tests.conformance.gateway_bench import Bench, Clocks
 from tests.conformance.rows import Door
 
 

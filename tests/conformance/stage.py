@@ -17,7 +17,7 @@ from proxy.runtime import build
 from proxy.targets.group import TargetGroup
 from proxy.targets.health import ProbeResult
 from proxy.targets.target import Target
-from tests.conformance.bench import SWITCH, TABLE, Bench, enforce
+from tests.conformance.gateway_bench import SWITCH, TABLE, Bench, enforce
 from tests.conformance.rows import Story
 
 _ASK = re.compile(r"(?:(\w+) )?([A-Z]+) (/\S*)(?: -> ([A-Z0-9 ]+?))?(?:,? ?sets ([\w\- ]+))?")

@@ -11,7 +11,7 @@ from wire import Closed, connect
 import proxy.listen.http2
 from proxy.config.load import load_with_warnings
 from proxy.config.problem import ConfigError, Problem
-from tests.conformance.bench import TABLE, Bench, expect_fields, expect_headers
+from tests.conformance.gateway_bench import TABLE, Bench, expect_fields, expect_headers
 from tests.conformance.rows import MATCHED, Checked, Door, Exchange, Http2Connection, Matching
 from tests.conformance.table import PAGE, ROWS, page, rows_by_door
 

@@ -12,7 +12,7 @@ from table_gateway import use_table
 from wire import connect
 
 from proxy.observe.alb_lines import AlbLines
-from tests.conformance.bench import expect_headers
+from tests.conformance.gateway_bench import expect_headers
 from tests.conformance.rows import BOTH, Door, Invoked
 from tests.conformance.table import rows_by_door
 

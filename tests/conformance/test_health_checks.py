@@ -14,7 +14,7 @@ from proxy.config.load import load_with_warnings
 from proxy.targets.checker import run_probe
 from proxy.targets.group import TargetGroup
 from proxy.targets.probe import probe
-from tests.conformance.bench import TABLE, as_wire
+from tests.conformance.gateway_bench import TABLE, as_wire
 from tests.conformance.rows import Probed
 from tests.conformance.table import ROWS
 

@@ -17,7 +17,7 @@ from wire import Message, connect
 from proxy.config.model import Config, FixedResponseConfig, HealthCheckConfig, ListenerConfig, TargetConfig
 from proxy.config.model import TargetGroupConfig as Group
 from proxy.runtime import build
-from tests.conformance.bench import Bench, enforce, expect_fields, expect_headers
+from tests.conformance.gateway_bench import Bench, enforce, expect_fields, expect_headers
 from tests.conformance.rows import Door, Exchange, Login
 from tests.conformance.table import rows_by_door
 

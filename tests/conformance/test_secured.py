@@ -19,7 +19,7 @@ from scripted_target import OK, ScriptedTarget
 from served import Served, free_port, serving
 from wire import Message, Wire
 
-from tests.conformance.bench import SWITCH, as_fields, as_wire, expect_fields, expect_headers
+from tests.conformance.gateway_bench import SWITCH, as_fields, as_wire, expect_fields, expect_headers
 from tests.conformance.rows import Secured, get
 from tests.conformance.section_1_tls import CERTIFICATES, LISTENERS
 from tests.conformance.table import ROWS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.conformance.bench import Bench
+from tests.conformance.gateway_bench import Bench
 from tests.conformance.rows import Door, Story
 from tests.conformance.stage import Stage
 from tests.conformance.table import rows_by_door
