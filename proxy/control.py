@@ -23,9 +23,11 @@ from proxy.gateway import Gateway
 from proxy.http1.sealed import Sealer
 from proxy.observe.access_log import AccessLog
 from proxy.observe.connection_log import ConnectionLog
+from proxy.observe.history import SAMPLE_SECONDS, History
 from proxy.observe.live import ReloadState
 from proxy.observe.metrics import Metrics
 from proxy.observe.snapshot import Snapshot, merge
+from proxy.observe.tail import TailBatch, join
 from proxy.rules.coverage import analyse
 from proxy.rules.question import Question
 from proxy.runtime import Runtime, build
@@ -62,6 +64,9 @@ class Followers(Protocol):
     async def snapshots(self) -> list[Snapshot]:
         """What other processes have counted."""
 
+    async def tails(self) -> list[TailBatch]:
+        """Which requests other processes have had since the call before."""
+
     async def reopen_logs(self) -> None:
         """Open the log files of other processes by their names again."""
 
@@ -79,6 +84,9 @@ class NoFollowers:
         pass
 
     async def snapshots(self) -> list[Snapshot]:
+        return []
+
+    async def tails(self) -> list[TailBatch]:
         return []
 
     async def reopen_logs(self) -> None:
@@ -108,6 +116,7 @@ class Control:
     Attributes:
         followers: What goes along with each new table.
         companions: The files that the table read last names, whether it was good or not.
+        history: The last minutes of all processes; empty in a worker.
     """
 
     def __init__(
@@ -131,6 +140,8 @@ class Control:
         self._reloading = asyncio.Lock()
         self._staged: Runtime | None = None
         self.followers: Followers = NoFollowers()
+        self.history = History()
+        self._remembering: asyncio.Task[None] | None = None
         self.companions = tuple(files_named_by(config))
         self.metrics = Metrics()
         key = cookie_key(environment)
@@ -158,11 +169,15 @@ class Control:
             self._keeper.start()
             await self._keeper.prepare(groups)
             self._keeper.replace(groups)
+            self._remembering = asyncio.create_task(self._remember(), name="remember the last minutes")
         self.gateway.start()
 
     async def stop(self) -> None:
         """End all background work."""
         self.gateway.stop()
+        if self._remembering is not None:
+            self._remembering.cancel()
+            await asyncio.gather(self._remembering, return_exceptions=True)
         if self._keeper is not None:
             await self._keeper.stop()
         for log in (self.gateway.access_log, self.gateway.connection_log):
@@ -278,6 +293,15 @@ class Control:
         others = await self.followers.snapshots()
         own = self.gateway.metrics_snapshot(self.reload_state)
         return merge([own, *others]) if others else own
+
+    async def take_tail(self) -> TailBatch:
+        """The requests of all processes since the call before, or a sample of them."""
+        return join([self.gateway.take_tail(), *await self.followers.tails()])
+
+    async def _remember(self) -> None:
+        while True:
+            self.history.observe(await self.metrics_snapshot(), self._clock())
+            await asyncio.sleep(SAMPLE_SECONDS)
 
     def explain(self, question: Question) -> dict[str, Any]:
         """What `strangler explain --json` prints for this request; sends nothing."""

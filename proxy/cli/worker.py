@@ -90,6 +90,8 @@ class Worker:
             case "report":
                 snapshot = await control.metrics_snapshot()
                 return {"snapshot": snapshot, "loads": loads_of(control.runtime)}
+            case "tail":
+                return {"tail": control.gateway.take_tail()}
             case "reopen":
                 await control.reopen_logs()
             case word:

@@ -8,5 +8,6 @@ binds the listener ports for itself (SO_REUSEPORT), so the kernel spreads connec
     "stage" to all, then "commit" or "abandon"   a table reaches all workers or none
     "targets" when health or members change ->   the same health everywhere
     "report" before a scrape and now and then    counts; the last report of a dead worker still counts
+    "tail" while somebody looks on          ->   a sample of the requests since the last one
     channel closed                          ->   drains and ends
 """
