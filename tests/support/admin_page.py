@@ -47,7 +47,12 @@ class AdminPage:
 
     def _start(self) -> None:
         config = uvicorn.Config(
-            self._answer, interface="asgi3", log_level="critical", ws="none", lifespan="off", timeout_graceful_shutdown=1
+            self._answer,
+            interface="asgi3",
+            log_level="critical",
+            ws="none",
+            lifespan="off",
+            timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, daemon=True)

@@ -1,4 +1,4 @@
-"""A shop of ten minutes' traffic without a socket: the real control, its counts and its history, at a time of our choice.
+"""A shop of ten minutes' traffic without a socket: the real control, its counts and its history.
 
 What the carve-out radar says of it comes from here as long as nobody measures it: `answers` has one document a path.
 """
@@ -69,7 +69,9 @@ def shop(now: float | None = None, seed: int = 7) -> Control:
         TABLE, load(content, {}), content=content, environment={}, keeps_targets=False, clock=lambda: end - 1800
     )
     for name, group in control.runtime.groups.items():
-        group.mirror([Member("http", f"10.0.{place}.{len(name)}", 8000, name, *health) for place, health in _health(name)])
+        group.mirror(
+            [Member("http", f"10.0.{place}.{len(name)}", 8000, name, *health) for place, health in _health(name)]
+        )
     at = end - MINUTES * 60
     control.history.observe(control.gateway.metrics_snapshot(control.reload_state), at)
     while at < end:
@@ -88,7 +90,8 @@ def serve(control: Control, at: float, seconds: float, draw: random.Random, slow
         for _ in range(int(expected) + (draw.random() < expected % 1)):
             took = typical * draw.lognormvariate(0, 0.5) * (slower if group == "monolith" else 1.0)
             control.gateway.record(
-                _record(rule, group, path, at - draw.random() * seconds, took, draw), control.metrics.series("web", rule, group)
+                _record(rule, group, path, at - draw.random() * seconds, took, draw),
+                control.metrics.series("web", rule, group),
             )
 
 
@@ -180,14 +183,23 @@ def _transaction(row: tuple[Any, ...], busy: float, now: float, draw: random.Ran
 
 def _candidates(now: float) -> dict[str, Any]:
     told = [
-        # names, benefit, ease, share, stability, grade, reasons, path
-        (["GET /images/{id}/{size}"], 0.64, 0.93, 0.24, 0.99, "A", ["Heavy on bandwidth: 924 kB/s, 61 % of all bytes.", "Long: 320 ms on average, five times the rest.", "Only reads, and no session is needed."], "/images/*"),
-        (["GET /reports/sales"], 0.41, 0.88, 0.13, 0.96, "A", ["Long response time: 2.4 s on average, p95 6.1 s.", "Heavy queries: it holds others up while it runs.", "Only reads."], "/reports/*"),
-        (["POST /contacts/match"], 0.35, 0.71, 0.10, 0.93, "B", ["Big payloads: 40 kB a request.", "Long response time: 1.35 s on average.", "It writes, but what it writes nobody else reads."], "/contacts/*"),
-        (["POST /payments"], 0.21, 0.34, 0.04, 0.71, "B", ["Sensitive: payment details kept apart are kept safe.", "It writes what orders read."], "/payments"),
-        (["POST /orders", "GET /orders/{id}"], 0.19, 0.28, 0.05, 0.64, "C", ["They share sessions with the cart and must move together."], "/orders*"),
-        (["GET /products", "GET /products/{id}"], 0.31, 0.46, 0.27, 0.88, "B", ["Many requests: 36/s.", "Short already: 53 ms on average, so little waits for it."], "/products*"),
-        (["POST /api/users"], 0.09, 0.62, 0.03, 0.52, "C", ["Signup is a good place to start: few transactions depend on it."], "/api/users"),
+        # names, benefit, ease, share, stability, grade, path, reasons
+        (["GET /images/{id}/{size}"], 0.64, 0.93, 0.24, 0.99, "A", "/images/*",
+         "Heavy on bandwidth: 924 kB/s, 61 % of all bytes.", "Long: 320 ms on average, five times the rest.",
+         "Only reads, and no session is needed."),
+        (["GET /reports/sales"], 0.41, 0.88, 0.13, 0.96, "A", "/reports/*",
+         "Long response time: 2.4 s on average, p95 6.1 s.", "Heavy queries: it holds others up while it runs."),
+        (["POST /contacts/match"], 0.35, 0.71, 0.10, 0.93, "B", "/contacts/*",
+         "Big payloads: 40 kB a request.", "Long response time: 1.35 s on average.",
+         "It writes, but what it writes nobody else reads."),
+        (["POST /payments"], 0.21, 0.34, 0.04, 0.71, "B", "/payments",
+         "Sensitive: payment details kept apart are kept safe.", "It writes what orders read."),
+        (["POST /orders", "GET /orders/{id}"], 0.19, 0.28, 0.05, 0.64, "C", "/orders*",
+         "They share sessions with the cart and must move together."),
+        (["GET /products", "GET /products/{id}"], 0.31, 0.46, 0.27, 0.88, "B", "/products*",
+         "Many requests: 36/s.", "Short already: 53 ms on average, so little waits for it."),
+        (["POST /api/users"], 0.09, 0.62, 0.03, 0.52, "C", "/api/users",
+         "Signup is a good place to start: few transactions depend on it."),
     ]  # fmt: skip
     told.sort(key=lambda each: -each[1] * each[2])
     return {
@@ -205,7 +217,7 @@ def _candidates(now: float) -> dict[str, Any]:
 
 def _candidate(
     rank: int, names: list[str], benefit: float, ease: float, share: float, stability: float, grade: str,
-    reasons: list[str], path: str,
+    path: str, *reasons: str,
 ) -> dict[str, Any]:  # fmt: skip
     word = path.strip("/*").replace("/", "-")
     return {
@@ -227,11 +239,17 @@ def _candidate(
         "stability": stability,
         "grade": grade,
         "state": "ready",
-        "reasons": reasons,
+        "reasons": list(reasons),
         "patterns": [path],
         "rule": f"- name: {word}\n  priority: 80\n  conditions:\n    - path-pattern: {path}\n"
         f"  forward: {{monolith: 99, {word}: 1}}\n",
-        "without": {"requests_in_flight": 6.2 * (1 - share), "time_share": share, "p95_of_rest": 0.21, "low": 0.18, "high": 0.24},
+        "without": {
+            "requests_in_flight": 6.2 * (1 - share),
+            "time_share": share,
+            "p95_of_rest": 0.21,
+            "low": 0.18,
+            "high": 0.24,
+        },
     }
 
 

@@ -22,8 +22,9 @@ export function sorted(rows, columns, state) {
   });
 }
 
-/** `columns`: [{id, title, value(row), show(row), isNumber, hint}]. `onOpen(row)` when a row is chosen. */
-export function grid({ label, columns, rows, keyOf, state, redraw, onOpen, chosen }) {
+/** `columns`: [{id, title, value(row), show(row), isNumber, hint}]. `onOpen(row)` when a row is opened,
+ * `isChosen(row)` while it is. */
+export function grid({ label, columns, rows, keyOf, state, redraw, onOpen, isChosen }) {
   const ordered = sorted(rows, columns, state);
   const height = state.box?.clientHeight || 560;
   const from = Math.max(0, Math.min(Math.floor(state.top / ROW) - MARGIN, ordered.length - 1));
@@ -47,7 +48,7 @@ export function grid({ label, columns, rows, keyOf, state, redraw, onOpen, chose
     else if (top + 2 * ROW > box.scrollTop + box.clientHeight) box.scrollTop = top + 2 * ROW - box.clientHeight;
     state.top = box.scrollTop;
     redraw();
-    box.querySelector("tr[tabindex='0']")?.focus({ preventScroll: true });
+    requestAnimationFrame(() => box.querySelector("tr[tabindex='0']")?.focus({ preventScroll: true }));
   };
   const keys = (event, row, index) => {
     const box = event.currentTarget.closest(".grid");
@@ -78,7 +79,7 @@ export function grid({ label, columns, rows, keyOf, state, redraw, onOpen, chose
           const key = keyOf(row);
           return h("tr", {
             key, "aria-rowindex": from + place + 2, tabindex: onOpen ? (key === focusable ? "0" : "-1") : null,
-            "aria-selected": onOpen ? String(key === chosen) : null,
+            "aria-selected": onOpen ? String(isChosen(row)) : null,
             onclick: onOpen ? () => { state.focus = key; onOpen(row); } : null,
             onkeydown: onOpen ? (event) => keys(event, row, from + place) : null,
           }, columns.map((column) => h(column.isHeader ? "th" : "td", {

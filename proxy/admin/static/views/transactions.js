@@ -104,8 +104,8 @@ export default {
           h("label", { class: "check" }, h("input", { type: "checkbox", onchange: (event) => { state.onlyBoth = event.target.checked; redraw(); } }), "served by two"))),
       all.length === 0 ? empty("No transactions yet", "Send some traffic through the gateway: each request gets a name, such as GET /orders/{id}, and is counted under it.", "curl http:" + "//localhost:8080/")
         : h("div", { class: `split ${chosen && isWide ? "open" : ""}`, onkeydown: (event) => { if (event.key === "Escape" && state.chosen) close(); } },
-          grid({ label: "Transactions", columns: columns(recent.monolith).filter((column) => !(chosen && isWide) || FEW.includes(column.id)), rows, keyOf, state, redraw, onOpen: choose, chosen: chosen && rows.find((row) => row.name === state.chosen) && keyOf(rows.find((row) => row.name === state.chosen)) }),
-          chosen && details(chosen, recent.monolith, Math.min(isWide ? 420 : width - 34, 620), close)),
+          grid({ label: "Transactions", columns: columns(recent.monolith).filter((column) => !(chosen && isWide) || FEW.includes(column.id)), rows, keyOf, state, redraw, onOpen: choose, isChosen: (row) => row.name === state.chosen }),
+          chosen && details(chosen, recent.monolith, Math.min(isWide ? Math.max(360, width * 0.34) - 34 : width - 34, 620), close)),
       all.length > 0 && h("p", { class: "quiet" }, rows.length < all.length ? `${count(rows.length)} of ${count(all.length)} rows` : `${count(all.length)} rows`),
     ];
   },
