@@ -25,7 +25,8 @@ const context = {
   sources: {},
   recent: takeOverview(null),
   width: 800,
-  redraw: () => requestAnimationFrame(draw),
+  /** Draw again with the next frame, or at once. */
+  redraw: Object.assign(() => requestAnimationFrame(draw), { now: () => draw() }),
 };
 
 let open = null;

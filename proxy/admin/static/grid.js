@@ -47,8 +47,9 @@ export function grid({ label, columns, rows, keyOf, state, redraw, onOpen, isCho
     if (top < box.scrollTop) box.scrollTop = top;
     else if (top + 2 * ROW > box.scrollTop + box.clientHeight) box.scrollTop = top + 2 * ROW - box.clientHeight;
     state.top = box.scrollTop;
-    redraw();
-    requestAnimationFrame(() => box.querySelector("tr[tabindex='0']")?.focus({ preventScroll: true }));
+    // At once, so that the next key finds the row that this one led to.
+    redraw.now();
+    box.querySelector("tr[tabindex='0']")?.focus({ preventScroll: true });
   };
   const keys = (event, row, index) => {
     const box = event.currentTarget.closest(".grid");
