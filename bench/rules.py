@@ -23,8 +23,9 @@ from proxy.config.model import (
     QueryPair,
     RuleConfig,
 )
+from proxy.rules.compile import compile_table
 from proxy.rules.request import RequestView
-from proxy.rules.table import Table, compile_table
+from proxy.rules.table import Table
 
 SIZES = (10, 100, 1000, 10_000)
 KINDS = 10

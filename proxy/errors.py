@@ -203,6 +203,10 @@ class TargetConnectError(TargetError):
     reason = "Target.ConnectionRefused"
 
 
+class TargetTlsError(TargetConnectError):
+    """The target accepted, and the TLS handshake with it failed."""
+
+
 class TargetConnectTimeout(TargetError):
     """The target did not accept within 10 s (alb.md 6.6)."""
 

@@ -18,7 +18,6 @@ of identity providers. A slow side pauses the other. This is the one place where
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -36,6 +35,7 @@ from proxy.errors import (
     TargetConnectTimeout,
     TargetError,
     TargetTimeoutError,
+    TargetTlsError,
 )
 from proxy.forward.connection import TargetConnection
 from proxy.forward.headers import ForwardedLines, request_head_to_target, response_block_to_client
@@ -50,8 +50,8 @@ from proxy.listen.client import Client
 from proxy.observe.metrics import ConnectResult, RouteSeries
 from proxy.observe.record import RequestRecord
 from proxy.rules.actions import Decision, Forward, Reply
+from proxy.rules.compiled import Authenticate, CompiledRule
 from proxy.rules.request import RequestView
-from proxy.rules.table import Authenticate, CompiledRule
 from proxy.rules.transforms import rewritten_host, rewritten_target, transformed
 from proxy.runtime import Listener, Runtime
 from proxy.stickiness import StickyRequest
@@ -105,10 +105,9 @@ class RequestExchange(RequestRecord):
         "_task",
         "_tunnel_ends",
         "_upgrade",
+        "_view",
         "done",
     )
-
-    view: RequestView
 
     def __init__(
         self,
@@ -135,7 +134,7 @@ class RequestExchange(RequestRecord):
         self.priority = None
         self.target_group = ""
         self.target_id = ""
-        self.view = view
+        self.view = self._view = view
         self.client = client.peer
         self.client_port = client.client_port
         self.method = view.method
@@ -201,7 +200,7 @@ class RequestExchange(RequestRecord):
         """Decide and carry out; `body` is what came with the head, framed as on the wire."""
         self._request_complete = complete
         self.request_bytes += len(body)
-        view = self.view
+        view = self._view
         try:
             rule = self._listener.table.evaluate(view)
             self.rule = rule.name
@@ -220,7 +219,7 @@ class RequestExchange(RequestRecord):
         """Make sure of who asks; a question to an identity provider is a task, while which the client is not read."""
         self._series = self._listener.series(rule, "")
         self.authenticated = authenticate.config is not None
-        outcome = self._gateway.authentication.begin(authenticate, self.view)
+        outcome = self._gateway.authentication.begin(authenticate, self._view)
         if isinstance(outcome, Passed | Reply):
             self._authenticated(rule, outcome, body)
             return
@@ -255,7 +254,7 @@ class RequestExchange(RequestRecord):
             self.redirect_url = outcome.location
             self._answer(outcome.status, outcome.headers, outcome.body)
             return
-        view = self.view
+        view = self._view
         if outcome is not UNTOUCHED:
             self._added_cookies = outcome.set_cookies
             self._sets_cookies = bool(outcome.set_cookies)
@@ -312,13 +311,13 @@ class RequestExchange(RequestRecord):
     def _check_protocol(self, group: TargetGroup) -> None:
         """The table of alb.md 5.1; raise ProtocolVersionError where it says 464."""
         version = group.config.protocol_version
-        if not may_forward(self.protocol, version, self.method, is_grpc=is_grpc(self.view.fields)):
+        if not may_forward(self.protocol, version, self.method, is_grpc=is_grpc(self._view.fields)):
             raise ProtocolVersionError(f"{group.name} speaks {version}, the client does not")
 
     def _sticky_request(self) -> StickyRequest:
         if self._sticky is None:
             self._sets_cookies = True
-            self._sticky = StickyRequest(self.view, self._gateway.sealer, time.time())
+            self._sticky = StickyRequest(self._view, self._gateway.sealer, time.time())
         return self._sticky
 
     def _transform(self, rule: CompiledRule, before: RequestView) -> tuple[RequestView, LoadBalancerAttributes]:
@@ -649,7 +648,7 @@ class RequestExchange(RequestRecord):
             self._cut(error.reason)
             return
         self._gateway.note(error, self)
-        if self.protocol == HTTP2 and is_grpc(self.view.fields):
+        if self.protocol == HTTP2 and is_grpc(self._view.fields):
             self._answer(error.status, error_headers(error.status), b"")
         else:
             self._answer(error.status, PAGE_HEADERS, self._gateway.page(error.status))
@@ -693,7 +692,7 @@ class RequestExchange(RequestRecord):
 def _failed_connect(error: TargetError) -> ConnectResult:
     if error.status == TargetConnectTimeout.status:
         return "timeout"
-    return "tls" if isinstance(error.__cause__, ssl.SSLError) else "refused"
+    return "tls" if isinstance(error, TargetTlsError) else "refused"
 
 
 PAGE_HEADERS: Final = ((b"Content-Type", b"text/html"),)

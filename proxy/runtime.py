@@ -9,7 +9,9 @@ from proxy.config.model import ActionConfig, Config, ForwardConfig, ListenerConf
 from proxy.forward.pool import TargetPool
 from proxy.forward.response_headers import ResponseHeaders
 from proxy.observe.metrics import Metrics, RouteSeries
-from proxy.rules.table import CompiledRule, Table, compile_table
+from proxy.rules.compile import compile_table
+from proxy.rules.compiled import CompiledRule
+from proxy.rules.table import Table
 from proxy.targets.group import TargetGroup
 from proxy.targets.target import Target
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +13,8 @@ from typing import Any, ClassVar
 from bench.peers.peer import Site
 from bench.processes import REPOSITORY
 from bench.table import DEFAULT_GROUP, Rule
+
+COMPILED = REPOSITORY / "build" / "compiled"
 
 
 class Gateway:
@@ -42,6 +45,27 @@ class Gateway:
     def environment(self) -> Mapping[str, str]:
         """Return nothing to add: the settings under `STRANGLER_` of the caller's shell hold as given."""
         return {}
+
+
+class CompiledGateway(Gateway):
+    """The same with its hot path compiled, as the container image has it."""
+
+    name: ClassVar[str] = "gateway-compiled"
+
+    def missing(self) -> str | None:
+        suffix = sysconfig.get_config_var("EXT_SUFFIX")
+        present = (COMPILED / "proxy" / f"exchange{suffix}").exists()
+        return None if present else "it is not compiled: make compiled"
+
+    def version(self) -> str:
+        return "build/compiled"
+
+    def command(self, file: Path, site: Site) -> Sequence[str]:
+        # -P: not from the folder it is started in, which is this tree.
+        return [sys.executable, "-P", *serve_command(file, site.admin_port)[1:]]
+
+    def environment(self) -> Mapping[str, str]:
+        return {"PYTHONPATH": str(COMPILED)}
 
 
 def serve_command(file: Path, admin_port: int) -> list[str]:

@@ -18,8 +18,8 @@ from proxy.errors import AuthenticationError, GatewayError, LoginError
 from proxy.http1.sealed import Sealer
 from proxy.observe.metrics import Metrics
 from proxy.rules.actions import Reply
+from proxy.rules.compiled import Authenticate
 from proxy.rules.request import RequestView
-from proxy.rules.table import Authenticate
 
 logger = logging.getLogger(__name__)
 

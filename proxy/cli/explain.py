@@ -17,8 +17,8 @@ from proxy.config.model import Config
 from proxy.config.problem import ConfigError
 from proxy.errors import GatewayError
 from proxy.explanation import explain_question
+from proxy.rules.compile import compile_table
 from proxy.rules.question import QuestionError, read_question
-from proxy.rules.table import compile_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

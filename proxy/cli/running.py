@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine, Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 
@@ -39,7 +39,7 @@ def listener_config(control: Control, *, watch: bool = True) -> uvicorn.Config:
     """How uvicorn runs the listener door; it adds no header of its own and takes none for the client's address."""
     return uvicorn.Config(
         create_app(control, watch=watch),
-        http=ListenerProtocol,
+        http=cast("type[asyncio.Protocol]", ListenerProtocol),
         ws="none",
         lifespan="on",
         log_config=None,

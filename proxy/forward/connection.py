@@ -63,8 +63,10 @@ class Receiver(Protocol):
         """The target reads again."""
 
 
-class TargetConnection(asyncio.Protocol):
-    """One HTTP/1.1 connection to a target, owned by its pool.
+class TargetConnection:
+    """One HTTP/1.1 connection to a target, owned by its pool: an `asyncio.Protocol` by its methods.
+
+    (Not by its base class: a class that is compiled has none that is not.)
 
     It reads a response strictly: what it cannot understand is a `TargetResponseError`, and the connection is closed.
     Bytes that no request asked for close it too, since the next response could not be told from them.
@@ -292,8 +294,8 @@ class TargetConnection(asyncio.Protocol):
         if rest and not body.complete:
             try:
                 size = body.feed(rest)
-            except BadBodyError as error:
-                self._fail(TargetResponseError(str(error), sent=True))
+            except BadBodyError as bad_body:
+                self._fail(TargetResponseError(str(bad_body), sent=True))
                 return
         if body.complete:
             self._finish(surplus=size < len(rest))

@@ -7,16 +7,18 @@ import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from proxy.errors import TargetConnectError, TargetConnectTimeout
+from mypy_extensions import mypyc_attr
+
+from proxy.errors import TargetConnectError, TargetConnectTimeout, TargetTlsError
 from proxy.forward.connection import TargetConnection
 from proxy.targets.target import HealthState, Target
 
 if TYPE_CHECKING:
     from proxy.forward.http2 import TargetStream
 
-ProtocolT = TypeVar("ProtocolT", bound=asyncio.Protocol)
+ConnectionT = TypeVar("ConnectionT")
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 """How long a target may take to accept, TLS included (alb.md 6.6)."""
@@ -34,6 +36,7 @@ def unverified_tls(alpn: str = "http/1.1") -> ssl.SSLContext:
     return context
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class TargetPool(ABC):
     """All connections to one target, whatever they speak. It lives and is carried over with the target."""
 
@@ -54,8 +57,8 @@ class TargetPool(ABC):
 
         Raises:
             TargetConnectTimeout: It took over 10 s, a TLS handshake included.
-            TargetConnectError: It was refused, reset or unreachable, the TLS handshake failed, or the target was
-                deregistered meanwhile.
+            TargetTlsError: The TLS handshake failed.
+            TargetConnectError: It was refused, reset or unreachable, or the target was deregistered meanwhile.
         """
 
     @abstractmethod
@@ -76,8 +79,8 @@ class TargetPool(ABC):
         """All open connections."""
 
     async def _open(
-        self, make: Callable[[], ProtocolT], alpn: str, ready: Callable[[ProtocolT], Awaitable[None]] | None = None
-    ) -> ProtocolT:
+        self, make: Callable[[], ConnectionT], alpn: str, ready: Callable[[ConnectionT], Awaitable[None]] | None = None
+    ) -> ConnectionT:
         """Open a connection; see `connect`.
 
         Args:
@@ -91,23 +94,26 @@ class TargetPool(ABC):
         try:
             async with limit:
                 _, connection = await loop.create_connection(
-                    make,
+                    cast("Callable[[], asyncio.Protocol]", make),
                     target.address,
                     target.port,
                     ssl=unverified_tls(alpn) if target.scheme == "https" else None,
                     server_hostname=target.host if target.scheme == "https" else None,
                 )
+                opened = cast("ConnectionT", connection)
                 if ready is not None:
-                    await ready(connection)
+                    await ready(opened)
         except TimeoutError as error:
             if target.state is HealthState.DRAINING:
                 raise TargetConnectError("the target was deregistered", sent=False) from error
             raise TargetConnectTimeout(f"no connection within {CONNECT_TIMEOUT_SECONDS:g} s", sent=False) from error
-        except OSError as error:
-            raise TargetConnectError(f"cannot connect: {error}", sent=False) from error
+        except ssl.SSLError as failure:
+            raise TargetTlsError(f"cannot connect: {failure}", sent=False) from failure
+        except OSError as refusal:
+            raise TargetConnectError(f"cannot connect: {refusal}", sent=False) from refusal
         finally:
             self._connecting.discard(limit)
-        return connection
+        return opened
 
     def give_up_connecting(self) -> None:
         """Wait no longer for a deregistered target to accept: a container that is gone does not even refuse."""

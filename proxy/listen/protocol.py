@@ -53,8 +53,11 @@ _VERSIONS: Final = (b"HTTP/1.0", b"HTTP/1.1")
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class ListenerProtocol(asyncio.Protocol):
-    """One client connection."""
+class ListenerProtocol:
+    """One client connection: an `asyncio.Protocol` by its methods.
+
+    (Not by its base class: a class that is compiled has none that is not.)
+    """
 
     __slots__ = (
         "_body",

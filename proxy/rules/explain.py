@@ -6,9 +6,10 @@ from typing import Any
 
 from proxy.config.model import ForwardConfig, ListenerConfig
 from proxy.rules.actions import FixedResponse, Forward, Redirect
+from proxy.rules.compiled import CompiledRule
 from proxy.rules.conditions import Condition
 from proxy.rules.request import RequestView
-from proxy.rules.table import CompiledRule, Table
+from proxy.rules.table import Table
 from proxy.rules.transforms import rewritten_host, transformed
 
 

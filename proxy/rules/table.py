@@ -7,26 +7,12 @@ higher bits and the default has bit 0, so `bit_length` finds the first candidate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from proxy.config.model import (
-    ActionConfig,
-    AuthenticationConfig,
-    ConditionConfig,
-    ListenerConfig,
-    LoginConfig,
-    TransformConfig,
-)
-from proxy.config.problem import ConfigError, Problem
-from proxy.rules.actions import ACTIONS, Action, Route
-from proxy.rules.conditions import CONDITIONS, Condition
+from proxy.rules.compiled import CompiledRule
+from proxy.rules.conditions import Condition
 from proxy.rules.index import QUICK, THOROUGH, Allowed, Build, guard
-from proxy.rules.patterns import PatternError
 from proxy.rules.request import RequestView
-from proxy.rules.transforms import TRANSFORMS, Transform
-
-DEFAULT_NAME = "default"
 
 PATIENCE = 4
 """Candidates that may fail before the costlier fields are looked up too.
@@ -34,51 +20,6 @@ PATIENCE = 4
 Path, host and method leave one or two candidates in most tables; asking those is cheaper than three more
 look-ups.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Authenticate:
-    """What a rule wants to know of who asks (alb.md 3.4, 3.5).
-
-    Attributes:
-        config: Its own action; None for a rule without one on a listener with logins.
-        logins: The logins of the listener, any of which a callback may end.
-    """
-
-    config: AuthenticationConfig | None
-    logins: tuple[LoginConfig, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CompiledRule:
-    """One rule, ready to decide.
-
-    Attributes:
-        name: Unique in the listener; `default` for the default rule.
-        priority: None for the default rule (alb.md 1.2).
-        conditions: All must hold; the default rule has none.
-        action: What is done with the request.
-        index: Its place in the order of trial, from 0; also its place in `ListenerConfig.rules`.
-        route: The action's answer when it is the same for every request, else None.
-        transforms: What it rewrites before the action; the default rule and nearly all others have none (alb.md 4).
-        authenticate: What comes before that; None on a listener without logins for a rule without authentication.
-    """
-
-    name: str
-    priority: int | None
-    conditions: tuple[Condition, ...]
-    action: Action
-    index: int
-    route: Route | None
-    transforms: tuple[Transform, ...] = ()
-    authenticate: Authenticate | None = None
-
-    def refused_by(self, view: RequestView) -> Condition | None:
-        """Return the first condition that does not hold, or None if the rule takes the request."""
-        for condition in self.conditions:
-            if not condition.matches(view):
-                return condition
-        return None
 
 
 class Table:
@@ -146,65 +87,6 @@ class Table:
             if guards:
                 indexes.append(build(guards, others))
         return tuple(indexes)
-
-
-def compile_table(listener: ListenerConfig) -> Table:
-    """Compile the rules of a listener, which are sorted by priority.
-
-    Raises:
-        ConfigError: Values that cannot be compiled (a regex that RE2 refuses, no CIDR), all of them at once.
-    """
-    problems: list[Problem] = []
-    rules = []
-    authenticate = _authenticate(listener)
-    for index, rule in enumerate(listener.rules):
-        conditions = [_compile_condition(config, problems) for config in rule.conditions]
-        found = tuple(condition for condition in conditions if condition is not None)
-        transforms = [_compile_transform(config, problems) for config in rule.transforms]
-        rewrites = tuple(transform for transform in transforms if transform is not None)
-        first = authenticate(rule.authentication)
-        rules.append(_compile_rule(rule.name, rule.priority, found, rule.action, index, rewrites, first))
-    if problems:
-        raise ConfigError(problems)
-    first = authenticate(listener.default_authentication)
-    default = _compile_rule(DEFAULT_NAME, None, (), listener.default, len(rules), authenticate=first)
-    return Table(tuple(rules), default)
-
-
-def _authenticate(listener: ListenerConfig) -> Callable[[AuthenticationConfig | None], Authenticate | None]:
-    """What becomes of the authentication action of a rule of this listener, or of there being none."""
-    actions = (listener.default_authentication, *(rule.authentication for rule in listener.rules))
-    logins = tuple(dict.fromkeys(action for action in actions if isinstance(action, LoginConfig)))
-    return lambda config: Authenticate(config, logins) if config is not None or logins else None
-
-
-def _compile_rule(
-    name: str,
-    priority: int | None,
-    conditions: tuple[Condition, ...],
-    config: ActionConfig,
-    index: int,
-    transforms: tuple[Transform, ...] = (),
-    authenticate: Authenticate | None = None,
-) -> CompiledRule:
-    action = ACTIONS[type(config)].compile(config)
-    return CompiledRule(name, priority, conditions, action, index, action.route, transforms, authenticate)
-
-
-def _compile_condition(config: ConditionConfig, problems: list[Problem]) -> Condition | None:
-    try:
-        return CONDITIONS[config.field].compile(config)
-    except PatternError as error:
-        problems.append(Problem("error", "invalid-condition-value", config.place, f"{config.field}: {error}"))
-        return None
-
-
-def _compile_transform(config: TransformConfig, problems: list[Problem]) -> Transform | None:
-    try:
-        return TRANSFORMS[config.type].compile(config)
-    except PatternError as error:
-        problems.append(Problem("error", "invalid-value", config.place, f"{config.type}: {error}"))
-        return None
 
 
 def _unsettled(rule: CompiledRule) -> tuple[CompiledRule, tuple[Condition, ...]]:

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from proxy.config.load import load_with_warnings
+from proxy.rules.compile import compile_table
 from proxy.rules.request import RequestView
-from proxy.rules.table import compile_table
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATH = REPOSITORY / "routes.yaml"

@@ -288,8 +288,12 @@ def test_every_refused_connection_is_counted_also_of_a_request_that_another_targ
 
 
 def test_a_target_that_does_not_speak_tls_is_counted_apart(gateway, target):
-    one = target(lambda wire: wire.send(b"no TLS here" * 10))
-    live = gateway(one.port)
+    def script(wire):
+        wire.fill()
+        wire.send(b"no TLS here" * 10)
+        wire.rest()
+
+    live = gateway(target(script).port)
     live.targets[0].scheme = "https"
     with connect(live.port) as client:
         client.send(GET)

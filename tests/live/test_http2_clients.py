@@ -20,7 +20,7 @@ from proxy.config.model import ConditionConfig, FixedResponseConfig, LoadBalance
 
 LOOPS = pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 SHORT_IDLE = LoadBalancerAttributes(idle_timeout_seconds=1)
-MEGABYTES = int(os.environ.get("STRANGLER_TEST_MEGABYTES", "20"))
+MEGABYTES = int(os.environ.get("STRANGLER_TEST_MEGABYTES", "5"))
 BLOCK = bytes(range(256)) * 4096
 
 

@@ -18,7 +18,7 @@ from proxy.runtime import build
 
 SHORT_IDLE = LoadBalancerAttributes(idle_timeout_seconds=1)
 BLOCK = bytes(range(256)) * 4096
-MEGABYTES = 20
+MEGABYTES = 5
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import timeit
 from bench.hot_path import conditions_of
 from bench.table import Request, mixed_rules, request_for
 from proxy.config.model import ForwardConfig, ListenerConfig, RuleConfig
+from proxy.rules.compile import compile_table
 from proxy.rules.request import RequestView
-from proxy.rules.table import compile_table
 
 COUNTS = (10, 100, 1_000, 10_000)
 

@@ -19,13 +19,13 @@ from proxy.config.model import (
     RuleConfig,
 )
 from proxy.config.problem import Place
+from proxy.rules.compile import compile_table
 from proxy.rules.coverage import Analysis, analyse
 from proxy.rules.coverage import analysis as coverage
 from proxy.rules.coverage.demands import without
 from proxy.rules.coverage.witness import Demands, Witness, find_witness
 from proxy.rules.coverage.work import ExhaustedError, Work
 from proxy.rules.request import RequestView
-from proxy.rules.table import compile_table
 from tests.rules import mixed
 
 Rule = tuple[ConditionConfig, ...]

@@ -17,9 +17,9 @@ from proxy.config.model import (
     RuleConfig,
 )
 from proxy.errors import BadRequestError
+from proxy.rules.compile import compile_table
 from proxy.rules.explain import explain
 from proxy.rules.request import RequestView
-from proxy.rules.table import compile_table
 
 LISTENER = ListenerConfig(
     "web",

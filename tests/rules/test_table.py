@@ -19,9 +19,10 @@ from proxy.config.model import (
 )
 from proxy.config.problem import ConfigError, Place
 from proxy.rules.actions import Route
+from proxy.rules.compile import compile_table
 from proxy.rules.conditions import PathPattern
 from proxy.rules.request import RequestView
-from proxy.rules.table import Table, compile_table
+from proxy.rules.table import Table
 from tests.rules import mixed
 
 DEFAULT = ForwardConfig((("monolith", 1),))

@@ -22,9 +22,10 @@ from proxy.config.model import (
 )
 from proxy.config.problem import ConfigError, Place
 from proxy.errors import TransformError
+from proxy.rules.compile import compile_table
 from proxy.rules.explain import explain
 from proxy.rules.request import RequestView
-from proxy.rules.table import Table, compile_table
+from proxy.rules.table import Table
 from proxy.rules.transforms import TRANSFORMS, rewritten_host, rewritten_target, transformed
 
 TO_MONOLITH = ForwardConfig((("monolith", 1),))

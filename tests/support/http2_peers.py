@@ -24,7 +24,7 @@ class Message:
     """A request or a response as it came."""
 
     headers: Fields = field(default_factory=list)
-    body: bytes = b""
+    body: bytearray = field(default_factory=bytearray)
     trailers: Fields = field(default_factory=list)
     informational: list[Fields] = field(default_factory=list)
     ended: bool = False

@@ -17,11 +17,13 @@ from typing import Literal
 
 from proxy.config.model import ConditionConfig, Config, ListenerConfig, RuleConfig
 from proxy.config.problem import ConfigError, Place, Problem, in_order
+from proxy.rules.compile import DEFAULT_NAME, compile_table
+from proxy.rules.compiled import CompiledRule
 from proxy.rules.coverage.demands import SOURCE
 from proxy.rules.coverage.values import covered, values_of, why_impossible
 from proxy.rules.coverage.witness import Demands, Witness, find_witness
 from proxy.rules.coverage.work import ExhaustedError, UndecidedError, Work
-from proxy.rules.table import DEFAULT_NAME, CompiledRule, Table, compile_table
+from proxy.rules.table import Table
 
 STEPS = 200_000
 """For a whole table, about a quarter of a second; `STEPS_FOR_EACH_RULE` come on top."""
