@@ -13,6 +13,9 @@ from typing import Any, Protocol
 
 from proxy import stickiness
 from proxy.auth.authentication import has_logins
+from proxy.carveout.transactions import Transactions
+from proxy.carveout.workload import Workload
+from proxy.carveout.workload_json import add
 from proxy.config.certificates import TableFiles
 from proxy.config.cookie_key import KEY, KEY_FILE, cookie_key
 from proxy.config.load import MAX_BYTES, load_with_warnings
@@ -36,6 +39,7 @@ from proxy.targets.keeper import TargetKeeper
 from proxy.targets.probe import probe
 from proxy.targets.resolve import Resolver
 
+STATE_FILE = "transactions.json"
 MOST_LOGGED = 20
 """Warnings of one table that go into the log."""
 
@@ -67,6 +71,9 @@ class Followers(Protocol):
     async def tails(self) -> list[TailBatch]:
         """Which requests other processes have had since the call before."""
 
+    async def workloads(self) -> list[Workload]:
+        """What other processes have measured of their transactions."""
+
     async def reopen_logs(self) -> None:
         """Open the log files of other processes by their names again."""
 
@@ -87,6 +94,9 @@ class NoFollowers:
         return []
 
     async def tails(self) -> list[TailBatch]:
+        return []
+
+    async def workloads(self) -> list[Workload]:
         return []
 
     async def reopen_logs(self) -> None:
@@ -111,7 +121,9 @@ class Control:
         content: The bytes that `config` was read from, so that a change since then is seen.
         problems: Warnings of that first load.
         environment: For `${NAME}` in the table, and for the key of stickiness cookies.
-        keeps_targets: Whether names are resolved and targets checked here; a worker is told by its supervisor.
+        keeps_targets: Whether names are resolved and targets checked here, and transactions learn their names; a worker
+            is told by its supervisor.
+        state_dir: Where what was learned is kept over a restart; None for nowhere.
 
     Attributes:
         followers: What goes along with each new table.
@@ -130,6 +142,7 @@ class Control:
         connection_log: ConnectionLog | None = None,
         environment: Mapping[str, str] = os.environ,
         keeps_targets: bool = True,
+        state_dir: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
@@ -146,9 +159,15 @@ class Control:
         self.metrics = Metrics()
         key = cookie_key(environment)
         self._notes_cookie_key = keeps_targets and not key.lasts
+        self.state_dir = state_dir
         self.gateway = Gateway(
             build(config, self.metrics),
             self.metrics,
+            transactions=Transactions(
+                config.transactions,
+                learns=keeps_targets,
+                state_file=state_dir / STATE_FILE if state_dir else None,
+            ),
             access_log=access_log,
             connection_log=connection_log,
             sealer=Sealer(key.secret),
@@ -303,6 +322,11 @@ class Control:
             self.history.observe(await self.metrics_snapshot(), self._clock())
             await asyncio.sleep(SAMPLE_SECONDS)
 
+    async def workload(self) -> Workload:
+        """What is known of the transactions of the last hours, all processes together."""
+        others = await self.followers.workloads()
+        return add([self.gateway.transactions.workload(), *others])
+
     def explain(self, question: Question) -> dict[str, Any]:
         """What `strangler explain --json` prints for this request; sends nothing."""
         runtime = self.runtime
@@ -310,7 +334,9 @@ class Control:
 
 
 def files_named_by(config: Config) -> Iterator[Path]:
-    """The certificate files of a table whose files have been read."""
+    """The certificate and OpenAPI files of a table whose files have been read."""
+    for document in config.transactions.openapi:
+        yield Path(document.file)
     for listener in config.listeners:
         for certificate in listener.certificates:
             yield Path(certificate.certificate_file)

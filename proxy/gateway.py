@@ -12,6 +12,7 @@ from email.utils import formatdate
 from typing import Final
 
 from proxy.auth.authentication import Authentication
+from proxy.carveout.transactions import Transactions
 from proxy.config.model import LoadBalancerAttributes
 from proxy.errors import ClientError, GatewayError
 from proxy.exchange import PAGE_HEADERS, RequestExchange
@@ -49,6 +50,7 @@ class Gateway:
         runtime: The first table.
         access_log: Where each record goes besides the metrics, if anywhere.
         connection_log: Where each client connection goes when it closes, if anywhere.
+        transactions: Names and measures the requests; by default it learns, and keeps nothing.
         sealer: Seals the cookies of stickiness and of logins; by default with a key of its own.
         draw: A number in [0, 1) for weighted choices.
     """
@@ -60,6 +62,7 @@ class Gateway:
         *,
         access_log: AccessLog | None = None,
         connection_log: ConnectionLog | None = None,
+        transactions: Transactions | None = None,
         sealer: Sealer | None = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -67,6 +70,7 @@ class Gateway:
         self.metrics = metrics
         self.access_log = access_log
         self.connection_log = connection_log
+        self.transactions = transactions or Transactions(runtime.config.transactions)
         self.sealer = sealer or Sealer(os.urandom(32))
         self.draw = draw
         self.authentication = Authentication(self.sealer, metrics)
@@ -194,6 +198,8 @@ class Gateway:
             listener = self.runtime.listeners.get(record.listener)
             series = listener.unmatched_series() if listener else self.metrics.series(record.listener, "", "")
         series.record(record)
+        if record.target_group:
+            self.transactions.demand.note(record)
         if self.access_log is not None:
             self.access_log.record(record)
         if self._tail is not None:
@@ -214,6 +220,7 @@ class Gateway:
         self.runtime = runtime
         self.metrics.serving(serving_rules(runtime.config))
         self.authentication.serving(runtime.config)
+        self.transactions.serving(runtime.config.transactions)
 
     def start(self) -> None:
         """Begin to keep the time; needs a running event loop."""
@@ -225,6 +232,7 @@ class Gateway:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
+        self.transactions.save()
         for group in self.runtime.groups.values():
             for target in group.targets:
                 if isinstance(target.pool, TargetPool):
@@ -246,6 +254,7 @@ class Gateway:
                     target.pool.close_idle(now - TARGET_IDLE_SECONDS)
                     if target.state is HealthState.DRAINING:
                         target.pool.give_up_connecting()
+        self.transactions.tick()
         self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._keep_time)
 
     # What is seen of it
@@ -281,7 +290,11 @@ class Gateway:
 
     def metrics_snapshot(self, reload: ReloadState) -> Snapshot:
         """Every metric of this process as plain data."""
-        return self.metrics.snapshot(self.live_state(reload))
+        own, named = self.metrics.snapshot(self.live_state(reload)), self.transactions.snapshot()
+        return {
+            "values": own["values"] | named["values"],
+            "distributions": own["distributions"] | named["distributions"],
+        }
 
 
 def _target_states(groups: Mapping[str, TargetGroup]) -> dict[tuple[str, str], int]:

@@ -55,6 +55,7 @@ class TransactionLoad:
         database_seconds: As the target reported itself (`Server-Timing: db`).
         sessions: Sampled sessions that used it.
         neighbours: Next transaction of the same session, to how often; bounded.
+        last_hit: When it was asked for last, in seconds since the epoch; 0.0 when it is not known.
     """
 
     name: str
@@ -74,6 +75,7 @@ class TransactionLoad:
     database_seconds: float = 0.0
     sessions: int = 0
     neighbours: dict[str, int] = field(default_factory=dict)
+    last_hit: float = 0.0
 
     @property
     def requests(self) -> int:

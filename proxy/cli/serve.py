@@ -29,6 +29,7 @@ from proxy.cli.running import (
     set_up_log,
     tune_garbage_collector,
 )
+from proxy.cli.state import open_state_dir
 from proxy.cli.terminal import Paint
 from proxy.config.certificates import TableFiles
 from proxy.config.cookie_key import KEY, KEY_FILE, CookieKeyError, cookie_key
@@ -60,6 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cookie-key-file", metavar="FILE", default="", help="key of stickiness cookies; made if it is not there"
     )
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        help="where learned names are kept; none for nowhere (default: .strangler beside FILE)",
+    )
     parser.add_argument("--access-log", metavar="FILE", help="one line a request; - for standard output")
     parser.add_argument("--access-log-format", choices=sorted(FORMATS), default="json", help="of the access log")
     parser.add_argument("--elb-name", metavar="NAME", default=DEFAULT_ELB_NAME, help="the load balancer's in alb lines")
@@ -79,6 +85,7 @@ class _Start:
     config: Config
     warnings: list[Problem]
     admin_socket: socket
+    state_dir: Path | None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -103,10 +110,11 @@ def run(args: argparse.Namespace) -> int:
         return 2
     warnings = in_order([*warnings, *analyse(config, os.environ).problems])
     log_warnings(path, warnings)
+    state_dir = open_state_dir(args.state_dir, path)
     try:
         sockets = [bind(args.host, listener.port) for listener in config.listeners]
         admin_socket = bind(args.admin_host, args.admin_port)
-        start = _Start(args, path, content, config, warnings, admin_socket)
+        start = _Start(args, path, content, config, warnings, admin_socket, state_dir)
         if args.workers == 1:
             access_log, connection_log = open_logs(log_options(args))
             main = _serve(start, sockets, access_log, connection_log)
@@ -150,6 +158,7 @@ async def _serve(
         problems=start.warnings,
         access_log=access_log,
         connection_log=connection_log,
+        state_dir=start.state_dir,
     )
     server = ListenerServer(listener_config(control), control, start.args.host)
     admin = QuietServer(_admin_config(control, start.args))
@@ -166,14 +175,16 @@ async def _serve(
 async def _supervise(start: _Start) -> None:
     """Several workers: this process reads the table, checks the targets and serves the admin port."""
     args = start.args
-    control = Control(start.path, start.config, content=start.content, problems=start.warnings)
+    control = Control(
+        start.path, start.config, content=start.content, problems=start.warnings, state_dir=start.state_dir
+    )
     options = {
         "path": str(start.path),
         "host": args.host,
         **log_options(args),
         "log_level": args.log_level,
     }
-    fleet = Fleet(args.workers, start.content, options, lambda: control.runtime)
+    fleet = Fleet(args.workers, start.content, options, lambda: control.runtime, control.gateway.transactions)
     control.followers = fleet
     async with running(control, watch=True):
         await fleet.start()

@@ -296,6 +296,35 @@ INVALID_HEADERS = Family(
     ("listener", "result"),
     "Requests with a header name outside letters, digits and hyphens: forwarded with it or without it (dropped).",
 )
+TRANSACTION_REQUESTS = Family(
+    "strangler_transaction_requests_total",
+    "counter",
+    ("transaction", "target_group", "code"),
+    "Requests that a target group got, by the transaction's bounded name and the class of the status (2xx).",
+)
+TRANSACTION_DURATION = Family(
+    "strangler_transaction_duration_seconds",
+    "histogram",
+    ("transaction", "target_group"),
+    "From the request sent to the target until its response was complete, slow clients and streams left out.",
+    buckets=DURATION_BUCKETS,
+)
+TRANSACTION_NAMES = Family(
+    "strangler_transaction_names",
+    "gauge",
+    ("source",),
+    "Names of transactions there are: learned, pinned in routes.yaml, or from an OpenAPI document.",
+    merge="max",
+    outlives=False,
+)
+TRANSACTION_OVERFLOW = Family(
+    "strangler_transaction_overflow_names",
+    "gauge",
+    (),
+    "Learned names over the limit; their requests are counted as {other}.",
+    merge="max",
+    outlives=False,
+)
 BUILD_INFO = Family(
     "strangler_build_info",
     "gauge",
@@ -344,5 +373,9 @@ FAMILIES = (
     CONNECTION_LOG_DROPPED,
     DESYNC_NONCOMPLIANT,
     INVALID_HEADERS,
+    TRANSACTION_REQUESTS,
+    TRANSACTION_DURATION,
+    TRANSACTION_NAMES,
+    TRANSACTION_OVERFLOW,
     BUILD_INFO,
 )
