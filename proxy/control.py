@@ -13,14 +13,18 @@ from typing import Any, Protocol
 
 from proxy import stickiness
 from proxy.auth.authentication import has_logins
+from proxy.carveout.report import names_report
 from proxy.carveout.transactions import Transactions
 from proxy.carveout.workload import Workload
 from proxy.carveout.workload_json import add
 from proxy.config.certificates import TableFiles
 from proxy.config.cookie_key import KEY, KEY_FILE, cookie_key
+from proxy.config.edit_transactions import add_transaction_names
+from proxy.config.files import replace_file
 from proxy.config.load import MAX_BYTES, load_with_warnings
 from proxy.config.model import Config
 from proxy.config.problem import ConfigError, Place, Problem, in_order
+from proxy.config.transaction_patterns import parse_pattern
 from proxy.explanation import explain_question
 from proxy.gateway import Gateway
 from proxy.http1.sealed import Sealer
@@ -326,6 +330,30 @@ class Control:
         """What is known of the transactions of the last hours, all processes together."""
         others = await self.followers.workloads()
         return add([self.gateway.transactions.workload(), *others])
+
+    async def pin_transactions(self, names: Sequence[str]) -> ReloadResult:
+        """Write names into `transactions` of the table's file, and put that in force.
+
+        Raises:
+            PatternError: One of them is no method and path.
+            EditError: The file cannot be edited so.
+            OSError: It cannot be read or written.
+        """
+        for name in names:
+            parse_pattern(name)
+        text = (await asyncio.to_thread(read_table, self.path)).decode("utf-8")
+        edited = add_transaction_names(text, names)
+        try:
+            await asyncio.to_thread(self._load, edited.encode())
+        except ConfigError as error:
+            return ReloadResult(False, False, error.problems)
+        if edited != text:
+            await asyncio.to_thread(replace_file, self.path, edited)
+        return await self.reload()
+
+    def transaction_names(self) -> dict[str, Any]:
+        """The names of transactions, to be reviewed."""
+        return names_report(self.gateway.transactions.namer)
 
     def explain(self, question: Question) -> dict[str, Any]:
         """What `strangler explain --json` prints for this request; sends nothing."""

@@ -22,6 +22,7 @@ from proxy.admin.control import GatewayControl
 from proxy.admin.live import add_live
 from proxy.admin.readiness import reasons_against
 from proxy.admin.security import AdminPolicy, Guard
+from proxy.admin.transactions import add_transactions
 from proxy.errors import GatewayError
 from proxy.observe.exposition import render
 from proxy.observe.history import SAMPLE_SECONDS
@@ -95,6 +96,7 @@ def create_admin(
     _add_public_keys(app, gateway)
     _add_explain(app, gateway)
     _add_reload(app, gateway)
+    add_transactions(app, gateway)
     _add_pages(app)
     return app
 

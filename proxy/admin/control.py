@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from proxy.carveout.workload import Workload
 from proxy.config.model import Config, ListenerConfig
 from proxy.config.problem import Problem
 from proxy.observe.history import History
@@ -83,6 +84,18 @@ class GatewayControl(Protocol):
 
     def oidc_public_key(self, kid: str) -> bytes | None:
         """Return the PEM of the key that signs `x-amzn-oidc-data`, None if it has another id."""
+        ...
+
+    async def workload(self) -> Workload:
+        """What is known of the transactions of the last hours."""
+        ...
+
+    def transaction_names(self) -> Mapping[str, Any]:
+        """Return the names of transactions as `models.TransactionNames` has them."""
+        ...
+
+    async def pin_transactions(self, names: Sequence[str]) -> ReloadResult:
+        """Write names into `routes.yaml` and put it in force; raise PatternError, EditError or OSError."""
         ...
 
     def explain(self, question: Question) -> Mapping[str, Any]:

@@ -26,8 +26,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from proxy.cli.demo_report import Latency, Route, comparison, difference, read_latencies
 from proxy.cli.flags import UsageError
-from proxy.cli.shift import replace_file
 from proxy.config.edit import set_weights
+from proxy.config.files import replace_file
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 VISITORS = 6

@@ -10,6 +10,9 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from proxy.carveout.naming import Namer, given_templates
+from proxy.carveout.report import names_report
+from proxy.carveout.workload import Workload
 from proxy.config.model import (
     ConditionConfig,
     Config,
@@ -22,6 +25,7 @@ from proxy.config.model import (
     TargetGroupConfig,
 )
 from proxy.config.problem import Place, Problem
+from proxy.config.transaction_patterns import parse_pattern
 from proxy.observe.history import History
 from proxy.observe.live import LiveState, ReloadState
 from proxy.observe.metrics import Metrics
@@ -155,6 +159,8 @@ class FakeGateway:
     tail: Tail = field(default_factory=lambda: Tail(0.0))
     next_reload: FakeReload = field(default_factory=FakeReload)
     reloads: int = 0
+    pinned: list[str] = field(default_factory=list)
+    measured: Workload = field(default_factory=lambda: Workload(1_700_000_000.0, 10.0, 6, 1.0))
     explained: list[tuple[Any, ...]] = field(default_factory=list)
     explanation: dict[str, Any] | Exception = field(default_factory=lambda: dict(EXPLANATION))
 
@@ -172,6 +178,18 @@ class FakeGateway:
 
     def oidc_public_key(self, kid: str) -> bytes | None:
         return b"PEM" if kid == "known" else None
+
+    async def workload(self) -> Workload:
+        return self.measured
+
+    def transaction_names(self) -> dict[str, Any]:
+        return names_report(Namer(given_templates([parse_pattern("GET /orders/{id}")])))
+
+    async def pin_transactions(self, names: Sequence[str]) -> FakeReload:
+        for name in names:
+            parse_pattern(name)
+        self.pinned += names
+        return await self.reload()
 
     def explain(self, question: Question) -> dict[str, Any]:
         asked = (question.listener.name, question.method, question.target, list(question.headers), question.source_ip)

@@ -10,11 +10,15 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from proxy.carveout.naming import given_templates
+from proxy.carveout.transactions import Transactions
+from proxy.config.model import TransactionsConfig
+from proxy.config.transaction_patterns import parse_pattern
 from proxy.errors import ClaimsTooLargeError, LoginError, LoginFailedError, TokenRejectedError
 from proxy.observe.exposition import render
 from proxy.observe.live import LiveState, ReloadState
 from proxy.observe.metrics import Metrics
-from proxy.observe.snapshot import Snapshot, empty
+from proxy.observe.snapshot import Snapshot, empty, merge
 
 CONTRACT = {
     "strangler_requests_total": ("counter", {"listener", "rule", "target_group", "method", "code"}),
@@ -55,6 +59,10 @@ CONTRACT = {
     "strangler_jwt_validation_failures_total": ("counter", {"reason"}),
     "strangler_desync_noncompliant_requests_total": ("counter", {"listener", "classification", "reason"}),
     "strangler_invalid_header_requests_total": ("counter", {"listener", "result"}),
+    "strangler_transaction_requests_total": ("counter", {"transaction", "target_group", "code"}),
+    "strangler_transaction_duration_seconds": ("histogram", {"transaction", "target_group"}),
+    "strangler_transaction_names": ("gauge", {"source"}),
+    "strangler_transaction_overflow_names": ("gauge", set()),
     "strangler_build_info": ("gauge", {"version", "python"}),
 }
 
@@ -63,6 +71,7 @@ BUCKETS = {
     "strangler_request_duration_seconds": DURATIONS,
     "strangler_target_response_duration_seconds": DURATIONS,
     "strangler_auth_duration_seconds": DURATIONS,
+    "strangler_transaction_duration_seconds": DURATIONS,
     "strangler_overhead_seconds": "0.00005 0.0001 0.00025 0.0005 0.001 0.0025 0.005 0.01 0.025 0.05",
 }
 
@@ -88,7 +97,10 @@ def snapshot() -> Snapshot:
     fixed = forwarded(rule="closed", target_group="", target_id="", target_status=0, head_at=0.0, status=403)
     for record in (forwarded(), refused(), forwarded(reason="Target.ConnectionClosed"), fixed):
         metrics.series(record.listener, record.rule, record.target_group).record(record)
-    return metrics.snapshot(
+    transactions = Transactions(TransactionsConfig())
+    transactions.namer.give(given_templates([parse_pattern("GET /api/users")]))
+    transactions.demand.note(forwarded())
+    own = metrics.snapshot(
         LiveState(
             groups={"users": [("10.0.0.1:8000", True, 1)]},
             weights={("web", "users", "users"): 10},
@@ -99,6 +111,7 @@ def snapshot() -> Snapshot:
             unhealthy_routing_requests={"users": 2},
         )
     )
+    return merge([own, transactions.snapshot()])
 
 
 def scrape(snapshot: Snapshot, openmetrics: bool) -> dict[str, Metric]:

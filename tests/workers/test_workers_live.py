@@ -139,3 +139,19 @@ def test_targets_show_what_all_workers_sent(served: Served) -> None:
 
     (target,) = next(group["targets"] for group in groups if group["name"] == "first")
     assert (target["state"], target["requests"], target["in_flight"]) == ("healthy", 25, 0)
+
+
+def test_workers_share_the_names_of_transactions(served: Served) -> None:
+    """Each worker sees some of the requests; the supervisor learns from all, and every worker names alike."""
+
+    def named() -> float:
+        ask(served, 4, "/orders/17/items")
+        return served.metric("strangler_transaction_requests_total", transaction="GET /orders/{id}/items")
+
+    served.eventually(lambda: named() > 0, "no worker knows the name")
+    served.eventually(
+        lambda: named() == served.metric("strangler_routed_requests_total"), "requests are counted under no name"
+    )
+    (entry,) = served.admin.get("/api/transactions").json()["transactions"]
+    assert entry["name"] == "GET /orders/{id}/items"
+    assert entry["requests"] == served.metric("strangler_routed_requests_total")
