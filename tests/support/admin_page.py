@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
-from simulated_shop import STEP, answers, serve, shop
+from simulated_shop import answers, serve, shop
 
 from proxy.admin.app import create_admin
 from proxy.control import Control
@@ -75,10 +75,13 @@ class AdminPage:
 
     async def _traffic(self) -> None:
         draw = random.Random(1)
+        served_until = self.control.history.points[-1].at
         while True:
             for _ in range(4):
                 await asyncio.sleep(SAMPLE_SECONDS / 4)
-                serve(self.control, time.time(), STEP / 4, draw)
+                now = time.time()
+                serve(self.control, now, now - served_until, draw)
+                served_until = now
             snapshot = self.control.gateway.metrics_snapshot(self.control.reload_state)
             self.control.history.observe(snapshot, time.time())
 

@@ -134,7 +134,9 @@ def answers(now: float, transactions: int = len(TRANSACTIONS), seed: int = 7) ->
         name = f"{verb} /api/v{number % 3 + 1}/resource-{number:04d}/{{id}}"
         rows.append((name, "monolith", draw.random(), draw.lognormvariate(-3, 1), 0.5, 900, 0.0, float(verb != "GET")))
     rows = rows[:transactions]
-    busy = sum(rate * mean for _, _, rate, mean, *_ in rows)
+    busy: dict[str, float] = {}
+    for _, group, rate, mean, *_ in rows:
+        busy[group] = busy.get(group, 0.0) + rate * mean
     return {
         "/api/transactions": {
             "window": {"seconds": 600.0, "since": now - 600},
@@ -146,13 +148,13 @@ def answers(now: float, transactions: int = len(TRANSACTIONS), seed: int = 7) ->
     }
 
 
-def _transaction(row: tuple[Any, ...], busy: float, now: float, draw: random.Random) -> dict[str, Any]:
+def _transaction(row: tuple[Any, ...], busy: dict[str, float], now: float, draw: random.Random) -> dict[str, Any]:
     name, group, rate, mean, spread, size, errors, writes = row
     counts = [0] * (len(FINE_BUCKETS) + 1)
     samples = sorted(mean * draw.lognormvariate(-spread * spread / 2, spread) for _ in range(120))
     for seconds in samples:
         counts[bucket_of(seconds)] += max(1, int(rate * 5))
-    share = rate * mean / busy
+    share = rate * mean / busy[group]
     return {
         "name": name,
         "target_group": group,
@@ -167,8 +169,8 @@ def _transaction(row: tuple[Any, ...], busy: float, now: float, draw: random.Ran
         "demand_share": share * 0.97,
         "tail_pain": share * 0.4,
         "first_byte_mean": mean * 0.85,
-        "request_bytes": 40_000 if name.startswith("POST /contacts") else 420,
-        "response_bytes": size,
+        "request_bytes": int(rate * 600) * (40_000 if name.startswith("POST /contacts") else 420),
+        "response_bytes": int(rate * 600) * size,
         "bandwidth": rate * size,
         "error_rate": errors,
         "variability": spread,

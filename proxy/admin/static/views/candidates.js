@@ -60,7 +60,8 @@ function card(each) {
       h("span", { class: "quiet" }, `(between ${share(each.share.low)} and ${share(each.share.high)}); among the first in ${share(each.stability, 0)} of resamplings`)),
     h("div", { class: "pair" }, parts("Benefit", each.benefit, each.benefit_parts, "fig"), parts("Ease", each.ease, each.ease_parts, "trunk")),
     each.transactions.length > 1 && h("div", null, h("h5", null, "Moves together"), h("ul", { class: "names" }, each.transactions.map((name) => h("li", null, h("code", null, name))))),
-    h("div", { class: "rule" }, h("h5", null, "Rule to paste"), copyButton(each.rule), h("pre", { tabindex: "0", "aria-label": "Rule for routes.yaml" }, each.rule)),
+    each.rule ? h("div", { class: "rule" }, h("h5", null, "Rule to paste"), copyButton(each.rule), h("pre", { tabindex: "0", "aria-label": "Rule for routes.yaml" }, each.rule))
+      : h("p", { class: "quiet" }, "No ALB pattern covers it without covering other transactions, too: it needs a path of its own first."),
     without_ && h("div", null, h("h5", null, "The monolith without it"), h("dl", { class: "facts" },
       h("dt", null, "Requests in flight"), h("dd", null, without_.requests_in_flight?.toFixed(2) ?? "–"),
       h("dt", null, "Share of its time"), h("dd", null, share(without_.time_share)),
@@ -78,7 +79,7 @@ export default {
     if (missing) return [heading("Candidates"), missing];
     const answer = source.data;
     const list = answer.candidates;
-    if (answer.state === "collecting" || !list.length) {
+    if (!list.length) {
       return [heading("Candidates", "What to carve out of the monolith next."),
         empty(answer.state === "collecting" ? "Collecting" : "Nothing left to rank",
           answer.state === "collecting"
@@ -108,6 +109,7 @@ export default {
               h("td", { class: "number" }, share(each.share.value)), h("td", { class: "number" }, each.benefit.toFixed(2)),
               h("td", { class: "number" }, each.ease.toFixed(2)), h("td", { class: "number" }, each.grade))))))),
         card(chosen)),
+      answer.state === "collecting" && h("p", { class: "doubtful" }, "Still collecting: with less than a day of traffic, or few requests, the order may change."),
       Boolean(answer.bundles?.length) && h("section", { class: "card" }, h("h3", null, "Bundles"),
         h("p", { class: "quiet" }, "Transactions of the same sessions, better moved in one step."),
         h("ul", { class: "bundles" }, answer.bundles.map((bundle) => h("li", null, (bundle.transactions || []).map((name) => h("code", null, name)))))),

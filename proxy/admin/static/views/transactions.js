@@ -23,7 +23,7 @@ function columns(monolith) {
     number("mean", "Mean", duration),
     number("p95", "p95", duration),
     number("p99", "p99", duration),
-    { ...number("time_share", "Time share", share, "Of all the time that targets spent"), show: (row) => bar(row.time_share, toneOf(row.target_group, monolith)) },
+    { ...number("time_share", "Time share", share, "Of all the time that its target group spent"), show: (row) => bar(row.time_share, toneOf(row.target_group, monolith)) },
     { ...number("error_rate", "Errors", (value) => share(value, 2)), show: (row) => h("span", { class: row.error_rate > 0.01 ? "bad" : null }, share(row.error_rate, 2)) },
     number("in_flight", "In flight", (value) => (value === null ? "–" : value.toFixed(2)), "Mean number of requests at work, by Little's law"),
     number("bandwidth", "Bandwidth", (value) => `${bytes(value)}/s`),
@@ -35,9 +35,9 @@ const FACTS = [
   ["Rate", (row) => rate(row.rate)], ["Mean", (row) => duration(row.mean), "mean"], ["p50", (row) => duration(row.p50), "p50"],
   ["p95", (row) => duration(row.p95), "p95"], ["p99", (row) => duration(row.p99), "p99"],
   ["Mean in quiet times", (row) => duration(row.quiet_mean), "quiet_mean"], ["Until the first byte", (row) => duration(row.first_byte_mean), "first_byte_mean"],
-  ["Share of time", (row) => share(row.time_share)], ["Share of demand", (row) => share(row.demand_share)],
+  ["Share of the group's time", (row) => share(row.time_share)], ["Share of its demand", (row) => share(row.demand_share)],
   ["Errors", (row) => share(row.error_rate, 2)], ["Writes", (row) => share(row.write_share, 0)],
-  ["Request", (row) => bytes(row.request_bytes), "request_bytes"], ["Response", (row) => bytes(row.response_bytes), "response_bytes"],
+  ["A request's size", (row) => bytes(row.request_bytes / row.requests)], ["A response's size", (row) => bytes(row.response_bytes / row.requests)],
   ["CPU share", (row) => share(row.cpu_share)], ["Database share", (row) => share(row.database_share)],
 ];
 
@@ -105,7 +105,7 @@ export default {
       all.length === 0 ? empty("No transactions yet", "Send some traffic through the gateway: each request gets a name, such as GET /orders/{id}, and is counted under it.", "curl http:" + "//localhost:8080/")
         : h("div", { class: `split ${chosen && isWide ? "open" : ""}`, onkeydown: (event) => { if (event.key === "Escape" && state.chosen) close(); } },
           grid({ label: "Transactions", columns: columns(recent.monolith).filter((column) => !(chosen && isWide) || FEW.includes(column.id)), rows, keyOf, state, redraw, onOpen: choose, isChosen: (row) => row.name === state.chosen }),
-          chosen && details(chosen, recent.monolith, Math.min(isWide ? Math.max(360, width * 0.34) - 34 : width - 34, 620), close)),
+          chosen && details(chosen, recent.monolith, Math.min(isWide ? Math.max(400, width * 0.36) - 34 : width - 34, 620), close)),
       all.length > 0 && h("p", { class: "quiet" }, rows.length < all.length ? `${count(rows.length)} of ${count(all.length)} rows` : `${count(all.length)} rows`),
     ];
   },
