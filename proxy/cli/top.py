@@ -21,7 +21,7 @@ from proxy.cli.flags import UsageError
 from proxy.cli.terminal import visible
 
 SORTS: Final = {
-    "time": "time_share",
+    "work": "in_flight",
     "rate": "rate",
     "mean": "mean",
     "p95": "p95",
@@ -37,7 +37,7 @@ _TITLE_LINES: Final = 4
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="print one table and end; so it is without a terminal, too")
-    parser.add_argument("--sort", choices=list(SORTS), default="time", help="the largest of this first")
+    parser.add_argument("--sort", choices=list(SORTS), default="work", help="the largest of this first")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="rows; as many as fit when 0")
     parser.add_argument("--interval", type=float, default=2.0, metavar="SECONDS", help="between two looks")
     add_admin_url(parser)
@@ -94,10 +94,10 @@ def render(
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("transaction", overflow="ellipsis", no_wrap=True, ratio=1)
     table.add_column("target group", no_wrap=True)
-    for title in ("rate", "mean", "p95", "p99", "errors", "bandwidth", "time"):
+    for title in ("rate", "mean", "p95", "p99", "errors", "bandwidth", "work"):
         table.add_column(f"[bold]{title}[/] ↓" if title == sort else title, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    most = max((row["time_share"] for row in rows), default=0.0) or 1.0
+    most = max((row["in_flight"] for row in rows), default=0.0) or 1.0
     for row in shown:
         errors = row["error_rate"]
         table.add_row(
@@ -109,8 +109,8 @@ def render(
             duration(row["p99"]),
             Text(share(errors), style="red" if errors > 0.01 else ""),
             f"{size(row['bandwidth'])}/s",
-            share(row["time_share"]),
-            Text("█" * max(1, round(BAR * row["time_share"] / most)) if row["time_share"] else "", style="green"),
+            f"{row['in_flight']:.2f}",
+            Text("█" * max(1, round(BAR * row["in_flight"] / most)) if row["in_flight"] else "", style="green"),
         )
     return Group(_heading(document, len(rows), len(shown), sort, help_line, trouble), table)
 

@@ -6,12 +6,12 @@ import { ago, bytes, count, duration, rate, share } from "../format.js";
 import { grid, gridState } from "../grid.js";
 import { bar, empty, groupName, heading, toneOf, without } from "../parts.js";
 
-const state = { ...gridState("time_share"), words: "", onlyBoth: false, chosen: null };
+const state = { ...gridState("in_flight"), words: "", onlyBoth: false, chosen: null };
 
 const keyOf = (row) => `${row.name}\n${row.target_group}`;
 
 /** What is shown of a row beside its details, where there is little room. */
-const FEW = ["name", "target_group", "rate", "mean", "p95", "time_share"];
+const FEW = ["name", "target_group", "rate", "mean", "p95", "in_flight"];
 
 function columns(monolith) {
   const number = (id, title, format, hint) => ({ id, title, hint, isNumber: true, value: (row) => row[id], show: (row) => format(row[id]) });
@@ -23,9 +23,9 @@ function columns(monolith) {
     number("mean", "Mean", duration),
     number("p95", "p95", duration),
     number("p99", "p99", duration),
+    number("in_flight", "Work", (value) => (value === null ? "–" : value.toFixed(2)), "Requests in flight on average: rate times duration (Little's law)"),
     { ...number("time_share", "Time share", share, "Of all the time that its target group spent"), show: (row) => bar(row.time_share, toneOf(row.target_group, monolith)) },
     { ...number("error_rate", "Errors", (value) => share(value, 2)), show: (row) => h("span", { class: row.error_rate > 0.01 ? "bad" : null }, share(row.error_rate, 2)) },
-    number("in_flight", "In flight", (value) => (value === null ? "–" : value.toFixed(2)), "Mean number of requests at work, by Little's law"),
     number("bandwidth", "Bandwidth", (value) => `${bytes(value)}/s`),
     { id: "last_hit", title: "Last hit", value: (row) => row.last_hit, show: (row) => h("span", { class: "quiet" }, ago(row.last_hit)) },
   ];
