@@ -6,7 +6,7 @@ ARGS   ?=
 
 COMPILED := build/compiled
 
-.PHONY: demo test test-all lint format bench compiled install system clean help docs
+.PHONY: demo test test-all test-compiled lint format bench compiled install system clean help docs
 .DEFAULT_GOAL := help
 
 help:
@@ -30,9 +30,14 @@ demo: install
 test: install
 	@$(BIN)/python -m pytest -n auto -m 'not system' $(ARGS)
 
-test-all: install system
+test-all: install system test-compiled
 	@$(BIN)/python -m pytest -n auto -m 'not system' $(ARGS)
 	@$(BIN)/python -m pytest -m system $(ARGS)
+
+# What passes through the compiled modules, once more with them. -P: not from this folder, where they are not compiled.
+test-compiled: install compiled
+	@STRANGLER_TEST_COMPILED=1 PYTHONPATH=$(CURDIR)/$(COMPILED):$(CURDIR) $(BIN)/python -P -m pytest -n auto -m 'not system' \
+		tests/forward tests/http1 tests/listen tests/live tests/observe tests/rules tests/test_compiled.py $(ARGS)
 
 lint: install
 	@$(BIN)/ruff check .
@@ -53,8 +58,8 @@ system: install
 	@bash bench/install.sh $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[browser]'
 	@command -v promtool >/dev/null && command -v h2load >/dev/null && command -v curl >/dev/null && \
-		test -x /usr/bin/chromium || { apt-get update -qq; apt-get install -y -qq --no-install-recommends \
-		prometheus nghttp2-client curl chromium >/dev/null; }
+		command -v gcc >/dev/null && test -x /usr/bin/chromium || { apt-get update -qq; \
+		apt-get install -y -qq --no-install-recommends prometheus nghttp2-client curl gcc libc6-dev chromium >/dev/null; }
 
 # The package as the container image has it: its hot path compiled. Needs a C compiler.
 compiled: $(COMPILED)/.built

@@ -13,6 +13,9 @@ from typing import Any, Protocol
 
 from proxy import stickiness
 from proxy.auth.authentication import has_logins
+from proxy.carveout.monolith import monolith_of
+from proxy.carveout.progress import open_ledger
+from proxy.carveout.progress_keeper import ProgressKeeper
 from proxy.carveout.report import names_report
 from proxy.carveout.transactions import Transactions
 from proxy.carveout.workload import Workload
@@ -127,6 +130,7 @@ class Control:
         environment: For `${NAME}` in the table, and for the key of stickiness cookies.
         keeps_targets: Whether names are resolved and targets checked here, and transactions learn their names; a worker
             is told by its supervisor.
+        parts: Over how many processes like this one the requests are spread.
         state_dir: Where what was learned is kept over a restart; None for nowhere.
 
     Attributes:
@@ -147,6 +151,7 @@ class Control:
         environment: Mapping[str, str] = os.environ,
         keeps_targets: bool = True,
         state_dir: Path | None = None,
+        parts: int = 1,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
@@ -170,6 +175,7 @@ class Control:
             transactions=Transactions(
                 config.transactions,
                 learns=keeps_targets,
+                parts=parts,
                 state_file=state_dir / STATE_FILE if state_dir else None,
             ),
             access_log=access_log,
@@ -179,6 +185,7 @@ class Control:
         self._note_cookie_key(config)
         self.reload_state = ReloadState(True, clock(), dict(self._counts), tuple(problems))
         self._keeper = TargetKeeper(HealthChecker(probe), Resolver()) if keeps_targets else None
+        self._progress: ProgressKeeper | None = None
 
     @property
     def runtime(self) -> Runtime:
@@ -193,10 +200,16 @@ class Control:
             await self._keeper.prepare(groups)
             self._keeper.replace(groups)
             self._remembering = asyncio.create_task(self._remember(), name="remember the last minutes")
+            ledger = await asyncio.to_thread(open_ledger, self.state_dir)
+            self._progress = ProgressKeeper(ledger, self.metrics_snapshot, self.workload, self._monolith, self._clock)
+            self._progress.start()
         self.gateway.start()
 
     async def stop(self) -> None:
         """End all background work."""
+        if self._progress is not None:
+            await self._progress.stop()
+            self._progress = None
         self.gateway.stop()
         if self._remembering is not None:
             self._remembering.cancel()
@@ -354,6 +367,15 @@ class Control:
     def transaction_names(self) -> dict[str, Any]:
         """The names of transactions, to be reviewed."""
         return names_report(self.gateway.transactions.namer)
+
+    async def progress(self, days: float) -> Mapping[str, Any]:
+        """What `/api/progress` answers; see `proxy.carveout.progress`."""
+        if self._progress is None:
+            return {"points": [], "days": days, "ready_to_delete": []}
+        return await self._progress.document(days)
+
+    def _monolith(self) -> list[str]:
+        return monolith_of(self.runtime.config)
 
     def explain(self, question: Question) -> dict[str, Any]:
         """What `strangler explain --json` prints for this request; sends nothing."""

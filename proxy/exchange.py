@@ -155,6 +155,8 @@ class RequestExchange(RequestRecord):
         self.transformed_host = b""
         self.transformed_uri = b""
         self.request_transform_status = ""
+        self.target_request = 0
+        self.target_ended = 0
         self.in_flight = 0
         self.client_was_slow = False
         self.is_stream = False
@@ -416,7 +418,7 @@ class RequestExchange(RequestRecord):
         self._target = target
         target.in_flight += 1
         self.in_flight = target.in_flight
-        target.requests += 1
+        self.target_request = target.requests = target.requests + 1
         self.target_id = target.id
         pool = target.pool
         if type(pool) is not Pool:
@@ -698,6 +700,7 @@ class RequestExchange(RequestRecord):
         target = self._target
         if target is not None:
             target.in_flight -= 1
+            self.target_ended = target.requests - target.in_flight
             self._target = None
         self._gateway.record(self, self._series)
         self._client.finished()

@@ -22,6 +22,7 @@ from proxy.http1.pages import REASONS, page
 from proxy.http1.sealed import Sealer
 from proxy.listen.client import Client, Exchange, Timed
 from proxy.observe.access_log import AccessLog
+from proxy.observe.condition_samples import SAMPLES_A_SECOND, Sample
 from proxy.observe.connection_log import Connection, ConnectionLog
 from proxy.observe.live import LiveState, ReloadState
 from proxy.observe.metrics import Metrics, RouteSeries
@@ -80,7 +81,10 @@ class Gateway:
         self._sweep: asyncio.TimerHandle | None = None
         self._date = b""
         self._date_until = 0.0
+        self._samples: list[Sample] = []
+        self._samples_left = SAMPLES_A_SECOND
         metrics.serving(serving_rules(runtime.config))
+        metrics.condition_samples.serving(runtime.config.listeners)
 
     # For the doors
 
@@ -198,6 +202,9 @@ class Gateway:
             listener = self.runtime.listeners.get(record.listener)
             series = listener.unmatched_series() if listener else self.metrics.series(record.listener, "", "")
         series.record(record)
+        if self._samples_left:
+            self._samples_left -= 1
+            self._samples.append((record.listener, record.rule, record.view, record.started_at))
         if record.target_group:
             self.transactions.demand.note(record)
         if self.access_log is not None:
@@ -217,8 +224,10 @@ class Gateway:
     def replace(self, runtime: Runtime) -> None:
         """Put a new table in force between two requests; requests in flight end under the old one."""
         carry_over(runtime, self.runtime)
+        self._count_samples()
         self.runtime = runtime
         self.metrics.serving(serving_rules(runtime.config))
+        self.metrics.condition_samples.serving(runtime.config.listeners)
         self.authentication.serving(runtime.config)
         self.transactions.serving(runtime.config.transactions)
 
@@ -238,10 +247,17 @@ class Gateway:
                 if isinstance(target.pool, TargetPool):
                     target.pool.retire()
 
+    def _count_samples(self) -> None:
+        """Look at the requests that were kept for it; a few milliseconds at the very most."""
+        samples, self._samples = self._samples, []
+        self._samples_left = SAMPLES_A_SECOND
+        self.metrics.condition_samples.count(samples)
+
     def _keep_time(self) -> None:
         now = time.perf_counter()
         if self._tail is not None and now > self._tail.until:
             self._tail = None
+        self._count_samples()
         attributes = self.runtime.config.attributes
         idle_timeout = attributes.idle_timeout_seconds
         keep_alive = attributes.client_keep_alive_seconds
@@ -290,6 +306,7 @@ class Gateway:
 
     def metrics_snapshot(self, reload: ReloadState) -> Snapshot:
         """Every metric of this process as plain data."""
+        self._count_samples()
         own, named = self.metrics.snapshot(self.live_state(reload)), self.transactions.snapshot()
         return {
             "values": own["values"] | named["values"],

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from proxy import __version__
 from proxy.admin import models, views
 from proxy.admin import overview as overviews
+from proxy.admin.carveout import add_carveout
 from proxy.admin.control import GatewayControl
 from proxy.admin.live import add_live
 from proxy.admin.readiness import reasons_against
@@ -94,6 +95,7 @@ def create_admin(
     _add_views(app, gateway)
     add_live(app, gateway, _only(_REFUSALS, 403))
     _add_public_keys(app, gateway)
+    add_carveout(app, gateway)
     _add_explain(app, gateway)
     _add_reload(app, gateway)
     add_transactions(app, gateway)

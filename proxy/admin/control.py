@@ -90,6 +90,10 @@ class GatewayControl(Protocol):
         """What is known of the transactions of the last hours."""
         ...
 
+    async def progress(self, days: float) -> Mapping[str, Any]:
+        """How far the migration is, and the monolith's transactions that were not hit for so many days."""
+        ...
+
     def transaction_names(self) -> Mapping[str, Any]:
         """Return the names of transactions as `models.TransactionNames` has them."""
         ...

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from proxy.carveout.naming import OTHER, UNMATCHED
+from proxy.carveout.queueing import NO_POOL, ServiceClock
 from proxy.carveout.server_timing import server_timing
 from proxy.carveout.workload import FINE_BUCKETS, TransactionLoad, WindowLoad, Workload
 from proxy.observe.families import DURATION_BUCKETS
@@ -44,6 +45,8 @@ MAX_SAMPLES: Final = 256
 MAX_NEIGHBOURS: Final = 32
 QUIET_SHARE: Final = 0.25
 """A request is quiet that began with no more in flight than a quarter of all did."""
+MAX_CLOCKS: Final = 64
+"""Targets of a group whose workers are told; each takes 40 KiB."""
 MOST_IN_FLIGHT: Final = 255
 
 SAFE_METHODS: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE"))
@@ -59,6 +62,7 @@ Key = tuple[bytes, bytes, str]
 _SUMS: Final = (
     "first_byte_seconds",
     "squared_seconds",
+    "squared_worked_seconds",
     "slow_seconds",
     "request_bytes",
     "response_bytes",
@@ -71,18 +75,32 @@ _SUMS: Final = (
     "sessions",
 )
 """Attributes of a cell that are those of a `TransactionLoad`."""
-_WINDOW_SUMS: Final = ("requests", "seconds", "quiet_requests", "quiet_seconds", "cpu_seconds")
+_WINDOW_SUMS: Final = ("requests", "seconds", "quiet_requests", "quiet_seconds", "cpu_seconds", "worked_seconds")
 """Attributes of a cell that are those of a `WindowLoad`."""
 
 
 class GroupLoad:
-    """How many requests a target group's targets have in flight when one begins."""
+    """How many requests a target group's targets have in flight when one begins, and how they work them off."""
 
-    __slots__ = ("counts", "quiet")
+    __slots__ = ("clocks", "counts", "quiet")
 
     def __init__(self) -> None:
+        self.clocks: dict[str, ServiceClock] = {}
         self.counts = [0] * (MOST_IN_FLIGHT + 1)
         self.quiet = 1
+
+    def clock_of(self, target_id: str, parts: int) -> ServiceClock:
+        """The clock of a target; with too many targets the one that is known longest begins anew."""
+        if len(self.clocks) >= MAX_CLOCKS:
+            del self.clocks[next(iter(self.clocks))]
+        clock = self.clocks[target_id] = ServiceClock(parts)
+        return clock
+
+    @property
+    def workers(self) -> int | None:
+        """How many requests all targets together work on at once; None where one of them has shown no pool."""
+        workers = [clock.workers for clock in self.clocks.values()]
+        return sum(workers) if workers and max(workers) < NO_POOL else None
 
     def judge(self) -> None:
         """Let the quiet quarter be that of late; older requests count half at each call."""
@@ -140,9 +158,11 @@ class Cell:
         "sets_cookies",
         "slow_seconds",
         "squared_seconds",
+        "squared_worked_seconds",
         "streams",
         "target_group",
         "waiting_since",
+        "worked_seconds",
         "writes",
     )
 
@@ -160,6 +180,8 @@ class Cell:
         self.cpu_seconds = 0.0
         self.first_byte_seconds = 0.0
         self.squared_seconds = 0.0
+        self.worked_seconds = 0.0
+        self.squared_worked_seconds = 0.0
         self.slow_seconds = 0.0
         self.request_bytes = 0
         self.response_bytes = 0
@@ -255,6 +277,7 @@ class Demand:
     Args:
         find: The name for a method and a path, None when there is none yet.
         objective_seconds: The latency that a request should not exceed.
+        parts: Over how many processes of the gateway the requests are spread.
         now: Seconds since the epoch.
 
     Attributes:
@@ -268,12 +291,14 @@ class Demand:
         find: Callable[[bytes, bytes], str | None],
         *,
         objective_seconds: float = 1.0,
+        parts: int = 1,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.objective_seconds = objective_seconds
         self.renamed: dict[str, str] = {}
         self.samples: list[RequestRecord] = []
         self.modulus = 1
+        self._parts = parts
         self._hints: set[str] = set()
         self._find = find
         self._now = now
@@ -343,6 +368,12 @@ class Demand:
         if in_flight <= group.quiet:
             cell.quiet_requests += 1
             cell.quiet_seconds += seconds
+        clock = group.clocks.get(record.target_id)
+        if clock is None:
+            clock = group.clock_of(record.target_id, self._parts)
+        worked = clock.ended(record.target_request, record.target_ended, sent_at, sent_at + seconds)
+        cell.worked_seconds += worked
+        cell.squared_worked_seconds += worked * worked
 
     def _cell_of(self, key: Key, record: RequestRecord) -> Cell:
         method, path, target_group = key
@@ -448,7 +479,9 @@ class Demand:
                 is_open = block is old[-1]
                 _add_block(load, block, start, factor if is_open else 1, self.renamed)
         used = [load for load in loads.values() if load.windows or load.streams]
-        return Workload(start * width, width, window // factor - start + 1, self.objective_seconds, used)
+        workers = {name: found for name, group in self._groups.items() if (found := group.workers) is not None}
+        count = window // factor - start + 1
+        return Workload(start * width, width, count, self.objective_seconds, used, workers=workers)
 
 
 def _add_block(load: TransactionLoad, block: _Block, start: int, factor: int, renamed: dict[str, str]) -> None:
@@ -463,13 +496,16 @@ def _add_block(load: TransactionLoad, block: _Block, start: int, factor: int, re
     width = len(_WINDOW_SUMS) + 1
     windows = block.windows
     for offset in range(0, len(windows), width):
-        index, requests, seconds, quiet_requests, quiet_seconds, cpu_seconds = windows[offset : offset + width]
+        index, requests, seconds, quiet_requests, quiet_seconds, cpu_seconds, worked_seconds = windows[
+            offset : offset + width
+        ]
         window = load.windows.setdefault(int(index // factor) - start, WindowLoad())
         window.requests += int(requests)
         window.seconds += seconds
         window.quiet_requests += int(quiet_requests)
         window.quiet_seconds += quiet_seconds
         window.cpu_seconds += cpu_seconds
+        window.worked_seconds += worked_seconds
 
 
 def _is_write(method: bytes) -> bool:

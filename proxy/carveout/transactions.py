@@ -42,6 +42,7 @@ class Transactions:
     Args:
         config: `transactions` of the table.
         learns: Whether names change here; a worker takes over those of its supervisor.
+        parts: Over how many processes of the gateway the requests are spread.
         state_file: Where names are kept over a restart; None for nowhere.
         now: Seconds since the epoch.
 
@@ -54,6 +55,7 @@ class Transactions:
         config: TransactionsConfig,
         *,
         learns: bool = True,
+        parts: int = 1,
         state_file: Path | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -68,7 +70,7 @@ class Transactions:
             distinct_clients=config.distinct_clients,
             now=now,
         )
-        self.demand = Demand(self.namer.find, objective_seconds=config.objective_seconds, now=now)
+        self.demand = Demand(self.namer.find, objective_seconds=config.objective_seconds, parts=parts, now=now)
         self._sessions = Sessions()
         self._outgoing: list[Sample] = []
         self._learned = 0

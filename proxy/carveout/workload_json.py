@@ -22,6 +22,7 @@ def workload_to_json(workload: Workload) -> dict[str, Any]:
         "transactions": [_load_to_json(load) for load in workload.transactions],
         "cpu_seconds": workload.cpu_seconds,
         "source": workload.source,
+        "workers": workload.workers,
     }
 
 
@@ -52,6 +53,7 @@ def add(workloads: Sequence[Workload]) -> Workload:
     count = 0
     loads: dict[tuple[str, str], TransactionLoad] = {}
     cpu_seconds: dict[str, dict[int, float]] = {}
+    workers: dict[str, int] = {}
     for workload in workloads:
         last = workload.started_at + workload.window_seconds * workload.window_count
         count = max(count, int(-(-last // width)) - first)
@@ -61,6 +63,8 @@ def add(workloads: Sequence[Workload]) -> Workload:
         ]
         for load in workload.transactions:
             _add_load(loads.setdefault((load.name, load.target_group), _empty(load)), load, starts)
+        for group, number in workload.workers.items():
+            workers[group] = workers.get(group, 0) + number
         for group, seconds in workload.cpu_seconds.items():
             known = cpu_seconds.setdefault(group, {})
             for index, value in zip(starts, seconds, strict=False):
@@ -71,6 +75,7 @@ def add(workloads: Sequence[Workload]) -> Workload:
         window_seconds=width,
         window_count=count,
         transactions=list(loads.values()),
+        workers=workers,
         cpu_seconds={group: [known.get(index, 0.0) for index in range(count)] for group, known in cpu_seconds.items()},
     )
 

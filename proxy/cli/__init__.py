@@ -8,8 +8,9 @@ from __future__ import annotations
 import io
 import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, HelpFormatter, Namespace
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -25,6 +26,7 @@ VERBS = {
     "explain": "tell which rule takes a request, and why each earlier one does not",
     "status": "show rules, weights, target health and the last reload of a running gateway",
     "top": "watch what transactions cost in a running gateway",
+    "candidates": "tell what to carve out of the monolith next, and why",
     "shift": "change the weights of a rule in routes.yaml, in place",
     "demo": "run a monolith, its extracted services and the gateway, with traffic",
     "schema": "print the JSON Schema of routes.yaml",
@@ -69,6 +71,8 @@ def _main(argv: list[str]) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
+    # Room for the longest verb beside its help.
+    parser.formatter_class = partial(HelpFormatter, max_help_position=16)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     # No option before the verb takes a value, so the first word is the verb.
     chosen = next((word for word in argv if not word.startswith("-")), None)

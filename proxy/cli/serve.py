@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state-dir",
         metavar="DIR",
-        help="keeps learned names; none for nowhere (default: .strangler beside FILE)",
+        help="keeps learned names and progress; none for nowhere (default: .strangler beside FILE)",
     )
     parser.add_argument("--access-log", metavar="FILE", help="one line a request; - for standard output")
     parser.add_argument("--access-log-format", choices=sorted(FORMATS), default="json", help="of the access log")
@@ -183,6 +183,7 @@ async def _supervise(start: _Start) -> None:
         "host": args.host,
         **log_options(args),
         "log_level": args.log_level,
+        "workers": args.workers,
     }
     fleet = Fleet(args.workers, start.content, options, lambda: control.runtime, control.gateway.transactions)
     control.followers = fleet

@@ -36,6 +36,6 @@ def open_state_dir(asked: str | None, table: Path) -> Path | None:
     except OSError as error:
         if asked:
             raise UsageError(f"--state-dir {asked}: {error.strerror}; {NOWHERE} keeps nothing") from None
-        logger.info("learned names are not kept over a restart: %s: %s", folder, error.strerror)
+        logger.info("learned names and progress are not kept over a restart: %s: %s", folder, error.strerror)
         return None
     return folder

@@ -46,7 +46,12 @@ class Worker:
         if problems := tls_problems(config):
             raise ConfigError(problems, str(path))
         self._control = control = Control(
-            path, config, access_log=access_log, connection_log=connection_log, keeps_targets=False
+            path,
+            config,
+            access_log=access_log,
+            connection_log=connection_log,
+            keeps_targets=False,
+            parts=start["workers"],
         )
         mirror_members(control.runtime, start["targets"])
         control.gateway.transactions.adopt(templates_from_json(start["names"]))

@@ -243,6 +243,25 @@ RULE_LAST_HIT = Family(
     "When a request last matched the rule, 0 for never.",
     merge="max",
 )
+RULE_SAMPLES = Family(
+    "strangler_rule_sampled_requests_total",
+    "counter",
+    ("listener", "rule"),
+    "Requests of the rule that were looked at for the condition values that took them; up to 50 a second of all.",
+)
+CONDITION_MATCHES = Family(
+    "strangler_condition_sampled_matches_total",
+    "counter",
+    ("listener", "rule", "field", "value"),
+    "Of these, those that the value took; a value of a serving rule that is absent took none.",
+)
+CONDITION_LAST_MATCH = Family(
+    "strangler_condition_last_match_timestamp_seconds",
+    "gauge",
+    ("listener", "rule", "field", "value"),
+    "When the value last took one of these.",
+    merge="max",
+)
 RULE_WEIGHT = Family(
     "strangler_rule_weight",
     "gauge",
@@ -365,6 +384,9 @@ FAMILIES = (
     AUTH_DURATION,
     JWT_FAILURES,
     RULE_LAST_HIT,
+    RULE_SAMPLES,
+    CONDITION_MATCHES,
+    CONDITION_LAST_MATCH,
     RULE_WEIGHT,
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,

@@ -51,6 +51,8 @@ class RequestRecord:
         redirect_url: The Location of a redirect.
         classification, classification_reason: By desync mitigation, in the words of alb.md 6.8; empty for compliant.
         transformed_host, transformed_uri, request_transform_status: What the rule's transforms made (alb.md 9.1).
+        target_request: Which of the target's requests it was, from 1; 0 without a target.
+        target_ended: How many of them had ended when this one did, itself included.
         in_flight: Requests that the target had in flight when it got this one, itself included; 0 without a target.
         client_was_slow: The response had to wait for the client.
         is_stream: The target sends events as they come, so its time says nothing.
@@ -91,8 +93,10 @@ class RequestRecord:
         "sent_at",
         "started_at",
         "status",
+        "target_ended",
         "target_group",
         "target_id",
+        "target_request",
         "target_status",
         "trace_id",
         "transformed_host",
@@ -133,6 +137,8 @@ class RequestRecord:
         self.transformed_host = b""
         self.transformed_uri = b""
         self.request_transform_status = ""
+        self.target_request = 0
+        self.target_ended = 0
         self.in_flight = 0
         self.client_was_slow = False
         self.is_stream = False

@@ -160,6 +160,7 @@ class FakeGateway:
     next_reload: FakeReload = field(default_factory=FakeReload)
     reloads: int = 0
     pinned: list[str] = field(default_factory=list)
+    asked_for_workload: int = 0
     measured: Workload = field(default_factory=lambda: Workload(1_700_000_000.0, 10.0, 6, 1.0))
     explained: list[tuple[Any, ...]] = field(default_factory=list)
     explanation: dict[str, Any] | Exception = field(default_factory=lambda: dict(EXPLANATION))
@@ -176,11 +177,19 @@ class FakeGateway:
         self.reloads += 1
         return self.next_reload
 
+    async def workload(self) -> Workload:
+        self.asked_for_workload += 1
+        return self.measured
+
+    async def progress(self, days: float) -> dict[str, Any]:
+        return {
+            "points": [],
+            "days": days,
+            "ready_to_delete": [{"transaction": "GET /a", "last_hit": 1.0, "days": days}],
+        }
+
     def oidc_public_key(self, kid: str) -> bytes | None:
         return b"PEM" if kid == "known" else None
-
-    async def workload(self) -> Workload:
-        return self.measured
 
     def transaction_names(self) -> dict[str, Any]:
         return names_report(Namer(given_templates([parse_pattern("GET /orders/{id}")])))

@@ -12,13 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from proxy.carveout.naming import given_templates
 from proxy.carveout.transactions import Transactions
-from proxy.config.model import TransactionsConfig
+from proxy.config.model import ConditionConfig, ForwardConfig, ListenerConfig, RuleConfig, TransactionsConfig
 from proxy.config.transaction_patterns import parse_pattern
 from proxy.errors import ClaimsTooLargeError, LoginError, LoginFailedError, TokenRejectedError
 from proxy.observe.exposition import render
 from proxy.observe.live import LiveState, ReloadState
 from proxy.observe.metrics import Metrics
 from proxy.observe.snapshot import Snapshot, empty, merge
+from proxy.rules.request import RequestView
 
 CONTRACT = {
     "strangler_requests_total": ("counter", {"listener", "rule", "target_group", "method", "code"}),
@@ -31,6 +32,9 @@ CONTRACT = {
     "strangler_target_healthy": ("gauge", {"target_group", "target"}),
     "strangler_elb_errors_total": ("counter", {"code", "reason"}),
     "strangler_rule_last_hit_timestamp_seconds": ("gauge", {"listener", "rule"}),
+    "strangler_rule_sampled_requests_total": ("counter", {"listener", "rule"}),
+    "strangler_condition_sampled_matches_total": ("counter", {"listener", "rule", "field", "value"}),
+    "strangler_condition_last_match_timestamp_seconds": ("gauge", {"listener", "rule", "field", "value"}),
     "strangler_rule_weight": ("gauge", {"listener", "rule", "target_group"}),
     "strangler_config_last_reload_successful": ("gauge", set()),
     "strangler_config_last_reload_timestamp_seconds": ("gauge", set()),
@@ -80,6 +84,10 @@ BUCKETS = {
 def snapshot() -> Snapshot:
     metrics = Metrics()
     metrics.serving([("web", "users"), ("web", "default")])
+    condition = ConditionConfig("path-pattern", ("/users/*",))
+    rule = RuleConfig("users", 10, (condition,), ForwardConfig((("users", 1),)))
+    metrics.condition_samples.serving([ListenerConfig("web", 80, ForwardConfig((("users", 1),)), (rule,))])
+    metrics.condition_samples.count([("web", "users", RequestView.of("GET", "/users/1", []), 1_700_000_000.0)])
     metrics.target_connection("users", "success")
     metrics.noncompliant("web", "Acceptable", "SpaceInUri")
     metrics.invalid_header("web", "dropped")
