@@ -246,8 +246,10 @@ def _candidate(
         "rule": f"- name: {word}\n  priority: 80\n  conditions:\n    - path-pattern: {path}\n"
         f"  forward: {{monolith: 99, {word}: 1}}\n",
         "without": {
+            "requests_in_flight_now": 6.2,
             "requests_in_flight": 6.2 * (1 - share),
             "time_share": share,
+            "p95_of_rest_now": 0.34,
             "p95_of_rest": 0.21,
             "low": 0.18,
             "high": 0.24,

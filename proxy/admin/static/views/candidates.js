@@ -4,6 +4,8 @@ import { h } from "../dom.js";
 import { count, duration, plural, share } from "../format.js";
 import { bar, copyButton, empty, heading, without } from "../parts.js";
 
+const MOST_DOTS = 10;
+
 const state = { chosen: null };
 
 const PARTS = {
@@ -29,7 +31,6 @@ function plot(candidates, width, choose) {
     h("rect", { class: "best", x: x(0.5), y: pad.top, width: inner.width / 2, height: inner.height / 2 }),
     h("text", { class: "corner", x: x(1) - 10, y: pad.top + 18, "text-anchor": "end" }, "carve out first"),
     h("text", { class: "corner", x: x(0) + 10, y: pad.top + 18 }, "worth it, but hard"),
-    h("text", { class: "corner", x: x(1) - 10, y: pad.top + inner.height - 10, "text-anchor": "end" }, "easy, little gained"),
     [0, 0.5, 1].map((part) => [
       h("line", { class: "grid", x1: x(part), x2: x(part), y1: pad.top, y2: pad.top + inner.height }),
       h("line", { class: "grid", x1: pad.left, x2: pad.left + inner.width, y1: pad.top + part * inner.height, y2: pad.top + part * inner.height }),
@@ -50,6 +51,10 @@ function parts(title, value, list, tone) {
       h("dd", null, typeof part === "number" ? bar(part, tone) : String(part))])));
 }
 
+function change(before, after, format) {
+  return before === undefined ? format(after) : `${format(before)} → ${format(after)}`;
+}
+
 function card(each) {
   const without_ = each.without;
   return h("article", { class: "card candidate", "aria-labelledby": "candidate-title" },
@@ -63,9 +68,10 @@ function card(each) {
     each.rule ? h("div", { class: "rule" }, h("h5", null, "Rule to paste"), copyButton(each.rule), h("pre", { tabindex: "0", "aria-label": "Rule for routes.yaml" }, each.rule))
       : h("p", { class: "quiet" }, "No ALB pattern covers it without covering other transactions, too: it needs a path of its own first."),
     without_ && h("div", null, h("h5", null, "The monolith without it"), h("dl", { class: "facts" },
-      h("dt", null, "Requests in flight"), h("dd", null, without_.requests_in_flight?.toFixed(2) ?? "–"),
-      h("dt", null, "Share of its time"), h("dd", null, share(without_.time_share)),
-      h("dt", null, "p95 of the rest"), h("dd", null, duration(without_.p95_of_rest)))));
+      h("dt", null, "Requests in flight"), h("dd", null, change(without_.requests_in_flight_now, without_.requests_in_flight, (value) => value.toFixed(2))),
+      h("dt", null, "Of its time goes"), h("dd", null, share(without_.time_share)),
+      h("dt", null, "p95 of the rest"), h("dd", null, change(without_.p95_of_rest_now, without_.p95_of_rest, duration),
+        h("span", { class: "quiet" }, ` (between ${duration(without_.low)} and ${duration(without_.high)})`)))));
 }
 
 export default {
@@ -100,7 +106,7 @@ export default {
         answer.confidence && h("p", { class: `grade grade-${answer.confidence}` }, `confidence ${answer.confidence}`)),
       h("div", { class: `pair ${isWide ? "plotted" : "stacked"}` },
         h("div", null,
-          h("section", { class: "card" }, plot(list, plotWidth, choose)),
+          h("section", { class: "card" }, plot(list.filter((each) => each.rank <= MOST_DOTS || each === chosen), plotWidth, choose)),
           h("section", { class: "card scroll" }, h("table", { class: "ranking" }, h("caption", null, "In order of priority"),
             h("thead", null, h("tr", null, ["", "Candidate", "Share", "Benefit", "Ease", "Sure"].map((title, place) => h("th", { scope: "col", class: place === 0 || place > 1 ? "number" : null }, title)))),
             h("tbody", null, list.map((each) => h("tr", { key: each.name, "aria-selected": String(each === chosen) },

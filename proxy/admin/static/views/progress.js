@@ -5,7 +5,20 @@ import { h } from "../dom.js";
 import { ago, clock, count, day, share } from "../format.js";
 import { empty, heading, without } from "../parts.js";
 
+const MOST_POINTS = 240;
+const SUMS = ["monolith_requests", "moved_requests", "monolith_seconds", "moved_seconds"];
+
 const states = { requests: {}, seconds: {} };
+
+/** Years of points in as many as a chart can show: each the sum of an equal part of the time. */
+function thinned(points) {
+  if (points.length <= MOST_POINTS) return points;
+  const first = points[0].at;
+  const step = (points.at(-1).at - first) / (MOST_POINTS - 1);
+  return [...Map.groupBy(points, (point) => Math.floor((point.at - first) / step)).values()].map((group) => ({
+    at: group.at(-1).at, ...Object.fromEntries(SUMS.map((name) => [name, group.reduce((sum, point) => sum + point[name], 0)])),
+  }));
+}
 
 function burnDown(points, what, label, width, redraw) {
   const times = points.map((point) => point.at);
@@ -55,13 +68,13 @@ export default {
     const rules = sources["api/coverage"];
     const half = width > 900 ? (width - 16) / 2 - 34 : width - 34;
     const missing = without(progress, "How much of the monolith has moved is kept on disk over time.", "This gateway does not keep it.");
-    const points = progress?.data?.points || [];
+    const points = thinned(progress?.data?.points || []);
     const last = points.at(-1);
     const sum = last ? last.monolith_requests + last.moved_requests : 0;
     return [
       heading("Progress", sum ? `${share(last.moved_requests / sum)} of the requests have moved.` : recent.moved !== null ? `${share(recent.moved)} of the requests of the last minute were served by extracted services.` : "What has moved out of the monolith, over time."),
       missing || (points.length < 2
-        ? empty("The first point is still to come", "A point is kept every few minutes, also over restarts. Come back after a while, or after your next shift:", "strangler shift users monolith=50 users=50")
+        ? empty("The first point is still to come", "A point is made every minute and kept on disk. Come back in a while, or after your next shift:", "strangler shift users monolith=50 users=50")
         : h("div", { class: "pair" }, burnDown(points, "requests", "Share of requests", half, redraw), burnDown(points, "seconds", "Share of time", half, redraw))),
       progress?.data && ready(progress.data.ready_to_delete),
       rules?.data && coverage(rules.data.rules),

@@ -11,7 +11,7 @@ const state = { ...gridState("in_flight"), words: "", onlyBoth: false, chosen: n
 const keyOf = (row) => `${row.name}\n${row.target_group}`;
 
 /** What is shown of a row beside its details, where there is little room. */
-const FEW = ["name", "target_group", "rate", "mean", "p95", "in_flight"];
+const FEW = ["name", "target_group", "rate", "in_flight", "mean", "p95"];
 
 function columns(monolith) {
   const number = (id, title, format, hint) => ({ id, title, hint, isNumber: true, value: (row) => row[id], show: (row) => format(row[id]) });
@@ -19,11 +19,11 @@ function columns(monolith) {
     { id: "name", title: "Transaction", isHeader: true, class: "name", value: (row) => row.name, show: (row) => row.name },
     { id: "target_group", title: "Served by", value: (row) => row.target_group, show: (row) => groupName(row.target_group, monolith) },
     number("rate", "Rate", rate, "Requests a second"),
+    number("in_flight", "Work", (value) => (value === null ? "–" : value.toFixed(2)), "Requests in flight on average: rate times duration (Little's law)"),
     { id: "histogram", title: "Latency", show: (row) => row.histogram && barlets(row.histogram.counts, { tone: toneOf(row.target_group, monolith) }) },
     number("mean", "Mean", duration),
     number("p95", "p95", duration),
     number("p99", "p99", duration),
-    number("in_flight", "Work", (value) => (value === null ? "–" : value.toFixed(2)), "Requests in flight on average: rate times duration (Little's law)"),
     { ...number("time_share", "Time share", share, "Of all the time that its target group spent"), show: (row) => bar(row.time_share, toneOf(row.target_group, monolith)) },
     { ...number("error_rate", "Errors", (value) => share(value, 2)), show: (row) => h("span", { class: row.error_rate > 0.01 ? "bad" : null }, share(row.error_rate, 2)) },
     number("bandwidth", "Bandwidth", (value) => `${bytes(value)}/s`),
