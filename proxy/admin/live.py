@@ -36,7 +36,7 @@ class Watchers:
 
     def __init__(self, take: Callable[[], Awaitable[TailBatch]]) -> None:
         self._take = take
-        self._queues: set[asyncio.Queue[TailBatch]] = set()
+        self._queues: set[asyncio.Queue[TailBatch | None]] = set()
         self._asking: asyncio.Task[None] | None = None
 
     @property
@@ -45,9 +45,9 @@ class Watchers:
         return len(self._queues) >= MAX_WATCHERS
 
     @contextlib.asynccontextmanager
-    async def watch(self) -> AsyncIterator[asyncio.Queue[TailBatch]]:
-        """A queue that gets every batch until the block ends."""
-        queue: asyncio.Queue[TailBatch] = asyncio.Queue(MAX_WAITING)
+    async def watch(self) -> AsyncIterator[asyncio.Queue[TailBatch | None]]:
+        """A queue that gets every batch until the block ends, and None when there will be no more."""
+        queue: asyncio.Queue[TailBatch | None] = asyncio.Queue(MAX_WAITING)
         self._queues.add(queue)
         if self._asking is None:
             self._asking = asyncio.create_task(self._ask(), name="ask for the last requests")
@@ -58,6 +58,13 @@ class Watchers:
             if not self._queues and self._asking is not None:
                 self._asking.cancel()
                 self._asking = None
+
+    def end(self) -> None:
+        """Let every stream end."""
+        for queue in self._queues:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(None)
 
     async def _ask(self) -> None:
         while True:
@@ -72,14 +79,13 @@ async def events(watchers: Watchers) -> AsyncIterator[str]:
     """The stream of one watcher; an empty batch too, so that a silence is known to be one."""
     async with watchers.watch() as queue:
         yield "retry: 2000\n\n"
-        while True:
-            batch = await queue.get()
+        while (batch := await queue.get()) is not None:
             yield f"event: requests\ndata: {json.dumps(batch, separators=(',', ':'))}\n\n"
 
 
 def add_live(app: FastAPI, gateway: GatewayControl, responses: dict[int | str, dict[str, Any]]) -> None:
     """Add the endpoint."""
-    watchers = Watchers(gateway.take_tail)
+    watchers = app.state.watchers = Watchers(gateway.take_tail)
 
     @app.get(
         "/api/live/requests",
@@ -96,3 +102,8 @@ def add_live(app: FastAPI, gateway: GatewayControl, responses: dict[int | str, d
         if watchers.are_full:
             raise HTTPException(503, f"{MAX_WATCHERS} look on already: close one of the pages")
         return StreamingResponse(events(watchers), media_type="text/event-stream", headers=_HEADERS)
+
+
+def end_streams(app: FastAPI) -> None:
+    """Let the streams of an admin app end, since its server waits for them when it stops."""
+    app.state.watchers.end()
