@@ -101,7 +101,8 @@ def forwarder(config: Config) -> Callable[[bytes], bytes]:
     client_side, target_side = Transport(), Transport()
     client: Any = ListenerProtocol(None, _Server(), {"gateway": gateway})  # type: ignore[arg-type]
     client.connection_made(client_side)
-    pool = pool_of(gateway.runtime.groups["only"].targets[0], "HTTP1")
+    group = gateway.runtime.groups["only"]
+    pool = pool_of(group.targets[0], group.config)
     connection: Any = TargetConnection(pool)
     connection.connection_made(target_side)
     pool.release(connection, 0.0)

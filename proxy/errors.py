@@ -27,20 +27,26 @@
         +-- TargetClosedError      502  the target closed or reset with a request outstanding
         +-- TargetResponseError    502  the response is malformed or its headers are over 32 K
         +-- TargetTimeoutError     504  no response within the idle timeout
+        +-- IntegrationError       502  a function or a service did not do its part, or its answer is none
 
 Statuses are those the load balancer gives for the same cause (alb.md 8).
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class GatewayError(Exception):
-    """Why the gateway answers a request itself. `status` is what the client sees, `reason` a bounded label."""
+    """Why the gateway answers a request itself.
 
-    status: ClassVar[int] = 500
+    Attributes:
+        status: What the client sees.
+        reason: A bounded label.
+        answer: Headers and body where they are not those of the load balancer's page.
+    """
+
+    status: int = 500
     reason: str = "Gateway.InternalError"
+    answer: tuple[tuple[tuple[bytes, bytes], ...], bytes] | None = None
 
 
 class ClientError(GatewayError):
@@ -50,7 +56,7 @@ class ClientError(GatewayError):
         classification, classification_reason: By desync mitigation, as in the access log; empty for Compliant.
     """
 
-    status: ClassVar[int] = 400
+    status = 400
     reason = "Client.BadRequest"
     classification: str = ""
     classification_reason: str = ""
@@ -123,7 +129,7 @@ class AuthenticationError(GatewayError):
         reason: The word for the log's error_reason (alb.md 9.3).
     """
 
-    status: ClassVar[int] = 401
+    status = 401
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -231,3 +237,17 @@ class TargetTimeoutError(TargetError):
 
     status = 504
     reason = "Target.Timeout"
+
+
+class IntegrationError(TargetError):
+    """A function or a service that takes the request in place of a target did not do its part (alb.md 7).
+
+    Args:
+        reason: The word for the log's error_reason (alb.md 9.3).
+        status: What the client sees; 502 for whatever is the function's own fault.
+    """
+
+    def __init__(self, reason: str, detail: str, *, status: int = 502) -> None:
+        super().__init__(detail, sent=True)
+        self.reason = reason
+        self.status = status

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.auth.outcome import UNTOUCHED, Later, Outcome, Passed
 from proxy.carveout.hints import hint_of, without_hint
-from proxy.config.model import LoadBalancerAttributes
+from proxy.config.model import JwtValidationConfig, LoadBalancerAttributes
 from proxy.errors import (
     BadRequestError,
     ClientClosedError,
@@ -40,9 +40,10 @@ from proxy.errors import (
 )
 from proxy.forward.connection import TargetConnection
 from proxy.forward.headers import ForwardedLines, request_head_to_target, response_block_to_client
-from proxy.forward.http2 import Http2Pool, TargetStream
+from proxy.forward.http2 import TargetStream
+from proxy.forward.integration import IntegrationCall
 from proxy.forward.pool import Pool
-from proxy.forward.transports import pool_of
+from proxy.forward.transports import AnyPool, pool_of
 from proxy.http1.body import ChunkedBody, decode_chunked
 from proxy.http1.head import CHUNKED, ResponseHead, join_fields
 from proxy.http1.pages import REASONS
@@ -71,7 +72,7 @@ IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 """Methods that may be repeated after they were sent (RFC 9110 9.2.2)."""
 
 
-Connection = TargetConnection | TargetStream
+Connection = TargetConnection | TargetStream | IntegrationCall
 
 
 class RequestExchange(RequestRecord):
@@ -202,6 +203,21 @@ class RequestExchange(RequestRecord):
     def tls(self) -> TlsSession | None:
         return self._client.tls
 
+    @property
+    def remark(self) -> str:
+        return "" if self._sticky is None else self._sticky.remark
+
+    @property
+    def validated_token(self) -> bytes:
+        """The bearer token that jwt-validation let pass, empty without one; for what tells others of it."""
+        config = self._listener.config
+        rule = next((rule for rule in config.rules if rule.name == self.rule), None)
+        authentication = config.default_authentication if rule is None else rule.authentication
+        if not isinstance(authentication, JwtValidationConfig):
+            return b""
+        assert self.view is not None
+        return self.view.fields[b"authorization"].partition(b" ")[2].strip(b" ")
+
     # From the client
 
     def run(self, body: bytes, complete: bool) -> None:
@@ -301,8 +317,9 @@ class RequestExchange(RequestRecord):
         client = self._client
         forwarded = client.memo
         if type(forwarded) is not ForwardedLines or forwarded.attributes is not attributes:
+            renamed = listener.config.attributes.renamed_headers
             forwarded = client.memo = ForwardedLines(
-                client.peer, client.client_port, view.scheme, view.port, attributes, client.tls
+                client.peer, client.client_port, view.scheme, view.port, attributes, client.tls, renamed
             )
         head, self.trace_id = request_head_to_target(
             view,
@@ -423,7 +440,7 @@ class RequestExchange(RequestRecord):
         pool = target.pool
         if type(pool) is not Pool:
             assert self._group is not None
-            pool = pool_of(target, self._group.config.protocol_version)
+            pool = pool_of(target, self._group.config)
         connection = None if anew else pool.take_idle()
         if connection is not None:
             self._dispatch(connection, data)
@@ -433,7 +450,7 @@ class RequestExchange(RequestRecord):
             self._client.pause()
         self._task = asyncio.get_running_loop().create_task(self._connect(pool))
 
-    async def _connect(self, pool: Pool | Http2Pool) -> None:
+    async def _connect(self, pool: AnyPool) -> None:
         try:
             connection = await pool.connect()
         except TargetError as error:
@@ -666,6 +683,8 @@ class RequestExchange(RequestRecord):
         self._gateway.note(error, self)
         if self.protocol == HTTP2 and is_grpc(self._view.fields):
             self._answer(error.status, error_headers(error.status), b"")
+        elif error.answer is not None:
+            self._answer(error.status, *error.answer)
         else:
             self._answer(error.status, PAGE_HEADERS, self._gateway.page(error.status))
 

@@ -101,9 +101,13 @@ class Gateway:
             exchange.classification_reason = mitigated.reason
             self.metrics.noncompliant(listener, exchange.classification, exchange.classification_reason)
         if mitigated.dropped_names:
-            self.metrics.invalid_header(listener, "dropped")
+            self.invalid_names(exchange, dropped=True)
         if mitigated.forwarded_names:
-            self.metrics.invalid_header(listener, "forwarded")
+            self.invalid_names(exchange, dropped=False)
+
+    def invalid_names(self, exchange: Exchange, *, dropped: bool) -> None:
+        """Count a request with header names that the load balancer calls invalid (alb.md 6.4)."""
+        self.metrics.invalid_header(exchange.listener, "dropped" if dropped else "forwarded")
 
     def exchange(
         self,
@@ -293,8 +297,21 @@ class Gateway:
                 for name, group in groups.items()
             },
             target_states=_target_states(groups),
+            target_types={name: group.config.target_type for name, group in groups.items()},
             fail_open={name: group.fail_open for name, group in groups.items()},
             unhealthy_routing_requests={name: group.unhealthy_routing_requests for name, group in groups.items()},
+            anomalies={
+                name: (
+                    sum(target.is_anomalous for target in group.targets),
+                    sum(target.mitigated_share < 1 for target in group.targets),
+                )
+                for name, group in groups.items()
+            },
+            nonsticky_requests={
+                (name, stickiness.type): group.nonsticky_requests
+                for name, group in groups.items()
+                if (stickiness := group.config.attributes.stickiness) is not None
+            },
         )
 
     def take_tail(self) -> TailBatch:

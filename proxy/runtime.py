@@ -82,7 +82,7 @@ def carry_over(runtime: Runtime, previous: Runtime) -> None:
         if name in previous.groups:
             before = previous.groups[name]
             group.carry_over(before)
-            if group.config.protocol_version != before.config.protocol_version:
+            if group.config.transport != before.config.transport:
                 for target in group.targets:
                     _change_transport(target)
 

@@ -6,6 +6,7 @@ Only requests of a rule with target group stickiness, or to a target group with 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from proxy.config.model import ActionConfig, Config, ForwardConfig
 from proxy.http1.head import Headers
@@ -17,6 +18,9 @@ from proxy.targets.group import TargetGroup
 from proxy.targets.stickiness import NOTHING, Recalled, TargetStickiness
 from proxy.targets.target import Target
 
+COOKIE_INVALID: Final = "AWSALBTGCookieInvalid"
+"""What the access log says of a request whose AWSALBTG cannot be read; it goes where the weights say (alb.md 9.3)."""
+
 
 class StickyRequest:
     """One request, and its response in the end.
@@ -25,9 +29,22 @@ class StickyRequest:
         view: The request.
         sealer: What seals the cookies.
         now: Seconds since 1970, at the request.
+
+    Attributes:
+        remark: `COOKIE_INVALID`, or nothing.
     """
 
-    __slots__ = ("_chosen_group", "_cookies", "_forward", "_now", "_recalled", "_sealer", "_secure", "_targets")
+    __slots__ = (
+        "_chosen_group",
+        "_cookies",
+        "_forward",
+        "_now",
+        "_recalled",
+        "_sealer",
+        "_secure",
+        "_targets",
+        "remark",
+    )
 
     def __init__(self, view: RequestView, sealer: Sealer, now: float) -> None:
         self._cookies = view.header_values(b"cookie")
@@ -38,6 +55,7 @@ class StickyRequest:
         self._chosen_group = ""
         self._targets: TargetStickiness | None = None
         self._recalled: Recalled = NOTHING
+        self.remark = ""
 
     def route(self, forward: Forward, draw: Callable[[], float]) -> Route:
         """The target group that the client's cookie names, else one by weight, which a cookie will name from now on.
@@ -50,6 +68,8 @@ class StickyRequest:
         group = stickiness.recall(self._cookies, self._sealer, self._now)
         if group is not None:
             return Route(group)
+        if stickiness.has_invalid(self._cookies, self._sealer):
+            self.remark = COOKIE_INVALID
         route = forward.choose(draw)
         self._forward = stickiness
         self._chosen_group = route.target_group
@@ -66,7 +86,10 @@ class StickyRequest:
         self._targets = group.stickiness
         self._recalled = self._targets.recall(self._cookies, self._sealer, self._now)
         target = group.find(self._recalled.target) if self._recalled.target else None
-        return target or group.pick()
+        if target is None:
+            target = group.pick()
+            group.nonsticky_requests += 1
+        return target
 
     def set_cookie_lines(self, target: Target, headers: Headers, now: float) -> bytes:
         """The header lines that the response to the client gets besides its own.

@@ -59,7 +59,7 @@ FORGED = ("X-Amzn-Tls-Version", "SSLv2"), ("x-amzn-mtls-clientcert-LEAF", "me")
             id="off: the client's own pass",
         ),
         pytest.param(
-            TlsSession("TLSv1.3", "TLS_AES_128_GCM_SHA256", verifies=True),
+            TlsSession("TLSv1.3", "TLS_AES_128_GCM_SHA256", mutual="verify"),
             True,
             FORGED,
             [*PLAIN, "X-Amzn-Tls-Version: TLSv1.3", "X-Amzn-Tls-Cipher-Suite: TLS_AES_128_GCM_SHA256"],
@@ -83,9 +83,9 @@ def test_lines_for_the_target(
 )
 def test_a_name_in_a_certificate_adds_no_line_and_no_field(tmp_path: Path, name: str) -> None:
     certificate = client_certificate(tmp_path, name)
-    session = TlsSession("TLSv1.3", "TLS_AES_128_GCM_SHA256", verifies=True, client_certificate=certificate)
+    session = TlsSession("TLSv1.3", "TLS_AES_128_GCM_SHA256", mutual="verify", client_certificate=certificate)
 
-    lines = certificate.header_lines().decode("ascii").split("\r\n")
+    lines = session.header_lines(version_and_cipher=False).decode("ascii").split("\r\n")
     names = [each.partition(":")[0].removeprefix("X-Amzn-Mtls-Clientcert-") for each in lines]
     row = connection_log_row(line(_Connection(session), 0.0))
 
@@ -115,7 +115,7 @@ def test_what_is_remembered_of_one_connection_is_not_taken_for_another() -> None
     """A listener that begins to verify clients has connections of before beside its new ones."""
     lines = HeaderBlock(b"Host: a:8443\r\nX-Amzn-Mtls-Clientcert-Subject: CN=forged\r\n")
     attributes = LoadBalancerAttributes()
-    verified = TlsSession("TLSv1.3", "TLS_AES_128_GCM_SHA256", verifies=True)
+    verified = TlsSession("TLSv1.3", "TLS_AES_128_GCM_SHA256", mutual="verify")
 
     def told(tls: TlsSession) -> bool:
         view = RequestView(b"GET", b"/", lines.headers, lines.fields, "10.0.0.1", "https", 8443)

@@ -121,6 +121,16 @@ class FixedResponse(BaseModel):
     message_body: str
 
 
+class Authentication(BaseModel):
+    """What comes before a rule's action, without its client and secret."""
+
+    type: Literal["authenticate-oidc", "authenticate-cognito", "jwt-validation"]
+    issuer: str
+    on_unauthenticated_request: Literal["authenticate", "deny", "allow"] | None = Field(
+        description="Null for jwt-validation, which refuses."
+    )
+
+
 class Action(BaseModel):
     """An action as written; the part that its type names is filled."""
 
@@ -142,6 +152,7 @@ class Rule(BaseModel):
     name: str
     priority: int | None = Field(description="Null for the default rule.")
     conditions: list[Condition]
+    authentication: Authentication | None
     action: Action
     hits: int
     errors: int = Field(description="Hits that ended with a 5xx.")
@@ -260,6 +271,7 @@ class Explanation(BaseModel):
 
     listener: str
     rule: ExplainedRule
+    authentication: Authentication | None = None
     action: str
     target_groups: dict[str, int] | None
     redirect: ExplainedRedirect | None

@@ -9,6 +9,7 @@ from proxy.admin import models
 from proxy.admin.control import RuntimeView
 from proxy.config.model import (
     ActionConfig,
+    AuthenticationConfig,
     ConditionConfig,
     FixedResponseConfig,
     ForwardConfig,
@@ -19,6 +20,7 @@ from proxy.observe import families
 from proxy.observe.families import Family
 from proxy.observe.live import ReloadState
 from proxy.observe.snapshot import Snapshot
+from proxy.rules.explain import authentication_shown
 
 DEFAULT_RULE = "default"
 
@@ -99,12 +101,13 @@ def _no_durations() -> models.Durations:
 
 
 def _listener(config: ListenerConfig, counts: _RuleCounts) -> models.Listener:
-    written = [(rule.name, rule.priority, rule.conditions, rule.action) for rule in config.rules]
+    written = [(rule.name, rule.priority, rule.conditions, rule.authentication, rule.action) for rule in config.rules]
+    default = (DEFAULT_RULE, None, (), config.default_authentication, config.default)
     return models.Listener(
         name=config.name,
         port=config.port,
         protocol=config.protocol,
-        rules=[_rule(config.name, *rule, counts) for rule in (*written, (DEFAULT_RULE, None, (), config.default))],
+        rules=[_rule(config.name, *rule, counts) for rule in (*written, default)],
     )
 
 
@@ -113,6 +116,7 @@ def _rule(
     name: str,
     priority: int | None,
     conditions: Sequence[ConditionConfig],
+    authentication: AuthenticationConfig | None,
     action: ActionConfig,
     counts: _RuleCounts,
 ) -> models.Rule:
@@ -121,6 +125,7 @@ def _rule(
         name=name,
         priority=priority,
         conditions=[_condition(condition) for condition in conditions],
+        authentication=_authentication(authentication),
         action=_action(action),
         hits=counts.hits[key],
         errors=counts.errors[key],
@@ -137,6 +142,11 @@ def _condition(config: ConditionConfig) -> models.Condition:
         header_name=config.header_name,
         pairs=[models.QueryPair(key=pair.key, value=pair.value) for pair in config.pairs],
     )
+
+
+def _authentication(config: AuthenticationConfig | None) -> models.Authentication | None:
+    shown = authentication_shown(config)
+    return None if shown is None else models.Authentication.model_validate(shown)
 
 
 def _action(config: ActionConfig) -> models.Action:

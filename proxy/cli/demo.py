@@ -24,6 +24,7 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from proxy.cli.demo_https import CERTIFICATE_FILE, REDIRECTED_HOST, with_https, write_certificate
 from proxy.cli.demo_report import Latency, Route, comparison, difference, read_latencies
 from proxy.cli.flags import UsageError
 from proxy.config.edit import set_weights
@@ -58,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("--seconds", type=float, metavar="N", help="end after N seconds of traffic (until Ctrl-C)")
     parser.add_argument("--port", type=int, default=8080, help="the gateway's data port")
+    parser.add_argument("--https-port", type=int, default=8443, help="its data port for HTTPS")
     parser.add_argument("--admin-port", type=int, default=9901, help="the gateway's admin port")
     parser.add_argument("--folder", metavar="DIR", default=".demo", help="for its table, data and logs")
 
@@ -173,7 +175,9 @@ class _Demo:
 
     def _prepare(self, folder: Path) -> Path:
         """A fresh folder with a copy of the table, at the weights the story begins with."""
-        for name, port in (("--port", self.args.port), ("--admin-port", self.args.admin_port)):
+        args = self.args
+        ports = (("--port", args.port), ("--https-port", args.https_port), ("--admin-port", args.admin_port))
+        for name, port in ports:
             if not _is_free(port):
                 raise DemoError(f"port {port} is in use: choose another one with {name}")
         for name in ("monolith", "users", "recommendations"):
@@ -184,6 +188,8 @@ class _Demo:
         text = text.replace("$schema=docs/", f"$schema={REPOSITORY / 'docs'}/")
         for rule, weights in BEFORE.items():
             text = set_weights(text, rule, weights)
+        text = with_https(text, args.https_port)
+        write_certificate(folder)
         table = folder / "routes.yaml"
         table.write_text(text, encoding="utf-8")
         return table
@@ -273,11 +279,14 @@ class _Demo:
 
     def _say_where_to_look(self, table: Path) -> None:
         admin = f"http://127.0.0.1:{self.args.admin_port}"
+        certificate = table.parent / CERTIFICATE_FILE
 
         def say(line: str) -> None:
             self.console.print(line, soft_wrap=True, highlight=False)
 
         say(f"the shop, through the gateway  http://127.0.0.1:{self.args.port}/")
+        say(f"the same over HTTPS            https://localhost:{self.args.https_port}/  (certificate: {certificate})")
+        say(f"from HTTP to HTTPS             http://{REDIRECTED_HOST}:{self.args.port}/")
         say(f"the gateway's admin page       {admin}/  (API: {admin}/docs, metrics: {admin}/metrics)")
         say(f"the rule table: edit a weight  {table}")
         say(f"one line a request             {table.parent / 'access.log'}")

@@ -66,8 +66,11 @@ def render_document(document: dict[str, Any], method: str, paint: Paint) -> str:
     facts = [
         ("listener", document["listener"]),
         ("rule", f"{rule['name']}{priority}"),
-        ("action", document["action"]),
     ]
+    if first := document["authentication"]:
+        mode = first["on_unauthenticated_request"]
+        facts.append(("first", f"{first['type']}, issuer {first['issuer']}" + (f", else {mode}" if mode else "")))
+    facts.append(("action", document["action"]))
     weights: dict[str, int] = document["target_groups"]
     total = sum(weights.values())
     for name, weight in weights.items():

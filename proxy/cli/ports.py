@@ -7,14 +7,17 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
 from proxy.config.model import Config, ListenerConfig
 from proxy.config.problem import Problem
 from proxy.control import NoFollowers
-from proxy.listen.tls import CLOSE_SECONDS, HANDSHAKE_SECONDS, TlsError, tls_context
+from proxy.listen.accept import FailedConnection, TlsServer
+from proxy.listen.tls import TlsError, tls_context
+
+Serving = asyncio.Server | TlsServer
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
@@ -41,7 +44,8 @@ class ServerPorts(NoFollowers):
         server: Whose `servers` are extended and shortened; it closes them all when it stops.
         host: The address to bind to.
         shared: Whether other workers bind to the same ports.
-        tls_failed: Called with the listener's name for each handshake that fails.
+        tls_failed: Called with the listener's name for each handshake in which a client does something wrong.
+        connection_failed: Told of each connection that ends with its handshake.
     """
 
     def __init__(
@@ -51,19 +55,25 @@ class ServerPorts(NoFollowers):
         *,
         shared: bool = False,
         tls_failed: Callable[[str], None] = lambda listener: None,
+        connection_failed: Callable[[FailedConnection], None] = lambda connection: None,
     ) -> None:
         self._server = server
         self._host = host
         self._shared = shared
         self._tls_failed = tls_failed
+        self._connection_failed = connection_failed
         self._opened: list[int] = []
         self._leaving: list[int] = []
-        self._replacing: list[tuple[asyncio.Server, asyncio.Server]] = []
+        self._replacing: list[tuple[Serving, Serving]] = []
+
+    @property
+    def _servers(self) -> list[Serving]:
+        return cast(list[Serving], self._server.servers)
 
     async def open(self, listeners: Sequence[ListenerConfig], sockets: Sequence[socket.socket]) -> None:
         """Begin to accept on the sockets that were bound for these listeners; raise TlsError or OSError."""
         for listener, sock in zip(listeners, sockets, strict=True):
-            self._server.servers.append(await self._serve(listener, sock))
+            self._servers.append(await self._serve(listener, sock))
 
     async def stage(self, before: Config, after: Config, content: bytes) -> list[Problem]:
         """Begin to accept on the ports that are new, and make ready for new certificates on the others."""
@@ -74,7 +84,7 @@ class ServerPorts(NoFollowers):
             try:
                 if listener.port not in held:
                     sock = bind(self._host, listener.port, shared=self._shared)
-                    self._server.servers.append(await self._serve(listener, sock))
+                    self._servers.append(await self._serve(listener, sock))
                     self._opened.append(listener.port)
                 elif _tls_of(listener) != _tls_of(held[listener.port]):
                     serving = self._serving(listener.port)
@@ -91,9 +101,9 @@ class ServerPorts(NoFollowers):
         """Accept with the new certificates, and no more on the ports that are gone; all connections live on."""
         for before, after in self._replacing:
             await after.start_serving()
-            self._server.servers.append(after)
+            self._servers.append(after)
             before.close()
-            self._server.servers.remove(before)
+            self._servers.remove(before)
         self._close(self._leaving)
         self._opened, self._leaving, self._replacing = [], [], []
 
@@ -104,7 +114,7 @@ class ServerPorts(NoFollowers):
         self._close(self._opened)
         self._opened, self._leaving, self._replacing = [], [], []
 
-    async def _serve(self, listener: ListenerConfig, sock: socket.socket, *, accept: bool = True) -> asyncio.Server:
+    async def _serve(self, listener: ListenerConfig, sock: socket.socket, *, accept: bool = True) -> Serving:
         server = self._server
         config = server.config
 
@@ -113,29 +123,28 @@ class ServerPorts(NoFollowers):
                 config=config, server_state=server.server_state, app_state=server.lifespan.state
             )
 
-        options: dict[str, Any] = {}
         try:
             if listener.protocol == "HTTPS":
-                options = {
-                    "ssl": tls_context(listener, partial(self._tls_failed, listener.name)),
-                    "ssl_handshake_timeout": HANDSHAKE_SECONDS,
-                    "ssl_shutdown_timeout": CLOSE_SECONDS,
-                }
+                context = tls_context(listener, partial(self._tls_failed, listener.name))
+                secure = TlsServer(sock, context, create_protocol, self._connection_failed)
+                if accept:
+                    await secure.start_serving()
+                return secure
             return await asyncio.get_running_loop().create_server(
-                create_protocol, sock=sock, backlog=BACKLOG, start_serving=accept, **options
+                create_protocol, sock=sock, backlog=BACKLOG, start_serving=accept
             )
         except BaseException:
             sock.close()
             raise
 
-    def _serving(self, port: int) -> asyncio.Server:
-        return next(each for each in self._server.servers if any(_port(sock) == port for sock in each.sockets))
+    def _serving(self, port: int) -> Serving:
+        return next(each for each in self._servers if any(_port(sock) == port for sock in each.sockets))
 
     def _close(self, ports: list[int]) -> None:
-        for open_server in list(self._server.servers):
+        for open_server in list(self._servers):
             if any(_port(sock) in ports for sock in open_server.sockets):
                 open_server.close()
-                self._server.servers.remove(open_server)
+                self._servers.remove(open_server)
 
 
 def tls_problems(config: Config) -> list[Problem]:

@@ -76,7 +76,13 @@ class ListenerServer(DrainingServer):
 
     def __init__(self, config: uvicorn.Config, control: Control, host: str, *, shared: bool = False) -> None:
         super().__init__(config)
-        self.ports = ServerPorts(self, host, shared=shared, tls_failed=control.metrics.tls_negotiation_failed)
+        self.ports = ServerPorts(
+            self,
+            host,
+            shared=shared,
+            tls_failed=control.metrics.tls_negotiation_failed,
+            connection_failed=control.gateway.connection_ended,
+        )
         control.followers = self.ports
         self._listeners = control.runtime.config.listeners
 

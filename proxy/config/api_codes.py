@@ -88,6 +88,7 @@ API_CODES: dict[str, str | None] = {
     # Target groups
     "duplicate-target": None,
     "invalid-target": VALIDATION,
+    "not-for-target-type": "InvalidConfigurationRequest",
     "timeout-not-below-interval": VALIDATION,
     "too-many-target-groups": "TooManyUniqueTargetGroupsPerLoadBalancer",
     "too-many-targets": "TooManyTargets",

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 from proxy.config.model import ListenerAttributes, LoadBalancerAttributes
-from proxy.config.records import NO_DEFAULT, Effect, Field, Fields, Record
-from proxy.config.shapes import Boolean, Choice, Integer, Text, printable
+from proxy.config.records import Effect, Field, Fields, Record
+from proxy.config.shapes import Boolean, Choice, Fault, Integer, Text, printable
 
 _TEXT = Text("an attribute value", shortest=0, checks=(printable,))
-
-
-def _later(name: str, shape: Any, default: Any, about: str) -> Field[Any]:
-    return Field(name, shape, about, effect=Effect.LATER, default=default)
 
 
 def _elsewhere(name: str, shape: Any, about: str) -> Field[Any]:
@@ -121,7 +118,16 @@ LOAD_BALANCER_ATTRIBUTES: Record[LoadBalancerAttributes] = Record(
 
 # Listener
 
-_MTLS_HEADERS = ("serial_number", "issuer", "subject", "validity", "leaf")
+_TLS_REQUEST_HEADERS = (
+    "X-Amzn-Mtls-Clientcert",
+    "X-Amzn-Mtls-Clientcert-Serial-Number",
+    "X-Amzn-Mtls-Clientcert-Issuer",
+    "X-Amzn-Mtls-Clientcert-Subject",
+    "X-Amzn-Mtls-Clientcert-Validity",
+    "X-Amzn-Mtls-Clientcert-Leaf",
+    "X-Amzn-Tls-Version",
+    "X-Amzn-Tls-Cipher-Suite",
+)
 _RESPONSE_HEADERS = (
     "strict_transport_security",
     "access_control_allow_origin",
@@ -151,11 +157,59 @@ RESPONSE_HEADERS = {
 }
 
 
+_HEADER_NAME = re.compile(r"[-A-Za-z0-9_]+")
+_TAKEN_NAMES = frozenset(
+    {
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-amzn-trace-id",
+        "x-forwarded-for",
+        "x-forwarded-port",
+        "x-forwarded-proto",
+    }
+)
+"""Headers that frame a request or that targets get from the gateway anyway."""
+
+
+def _header_name(text: str) -> Fault | None:
+    if _HEADER_NAME.fullmatch(text) is None:
+        return Fault("invalid-character", "is no header name of letters, digits, - and _")
+    if text.lower() in _TAKEN_NAMES:
+        return Fault("reserved-name", "is a header with a meaning of its own; choose another")
+    return None
+
+
+RENAMED_HEADERS = {
+    header: Field(
+        f"routing.http.request.{header.replace('-', '_').lower()}.header_name",
+        Text("a header name", longest=128, checks=(_header_name,)),
+        f"Another name for {header} towards targets.",
+    )
+    for header in _TLS_REQUEST_HEADERS
+}
+
+
 def _listener(fields: Fields) -> ListenerAttributes:
+    renamed = {header: name for header, field in RENAMED_HEADERS.items() if (name := fields.find(field)) is not None}
+    taken = {header.lower(): header for header in RENAMED_HEADERS if header not in renamed}
+    for header, name in renamed.items():
+        other = taken.setdefault(name.lower(), header)
+        if other != header:
+            message = f"{name} is the name of {other} already: choose another"
+            fields.error("conflicting-keys", RENAMED_HEADERS[header], message)
     values = ((name, fields.find(field)) for name, field in RESPONSE_HEADERS.items())
     return ListenerAttributes(
         response_headers=tuple((name, value) for name, value in values if value is not None),
         server_header=fields.get(SERVER_HEADER, True),
+        renamed_headers=tuple(renamed.items()),
     )
 
 
@@ -164,24 +218,7 @@ LISTENER_ATTRIBUTES: Record[ListenerAttributes] = Record(
     (
         SERVER_HEADER,
         *RESPONSE_HEADERS.values(),
-        *(
-            _later(
-                f"routing.http.request.x_amzn_mtls_clientcert{suffix}.header_name",
-                _TEXT,
-                NO_DEFAULT,
-                "Another name for this header towards targets.",
-            )
-            for suffix in ("", *(f"_{part}" for part in _MTLS_HEADERS))
-        ),
-        *(
-            _later(
-                f"routing.http.request.x_amzn_tls_{part}.header_name",
-                _TEXT,
-                NO_DEFAULT,
-                "Another name for this header towards targets.",
-            )
-            for part in ("version", "cipher_suite")
-        ),
+        *RENAMED_HEADERS.values(),
     ),
     _listener,
 )

@@ -98,14 +98,12 @@ _TRUST_STORE = Field("trust_store_file", _FILE, "PEM, relative to this file; for
 
 def _mutual(fields: Fields) -> MutualAuthenticationConfig:
     mode = fields.get(_MUTUAL_MODE, "off")
-    if mode == "passthrough":
-        message = "Python's TLS cannot let a client certificate pass that it has not verified: use verify or off"
-        fields.error("not-supported-yet", _MUTUAL_MODE, message)
-        mode = "off"
     if mode == "verify" and not fields.has(_TRUST_STORE):
         fields.report.error("missing-key", fields.place, "trust_store_file is missing: mode verify needs it")
+    if mode != "verify" and fields.has(_TRUST_STORE) and fields.at(_MUTUAL_MODE).path not in fields.report.failed:
+        fields.error("conflicting-keys", _TRUST_STORE, f"trust_store_file is for mode verify, this is {mode}")
     return MutualAuthenticationConfig(
-        cast(Literal["off", "verify"], mode), fields.get(_TRUST_STORE, ""), place=fields.place
+        cast(Literal["off", "passthrough", "verify"], mode), fields.get(_TRUST_STORE, ""), place=fields.place
     )
 
 
@@ -138,6 +136,7 @@ def _listener(fields: Fields) -> ListenerConfig:
     protocol = cast(Literal["HTTP", "HTTPS"], fields.get(LISTENER_PROTOCOL, "HTTP"))
     port = fields.get(LISTENER_PORT, 0)
     mutual = fields.get(MUTUAL, MutualAuthenticationConfig())
+    attributes = fields.get(ATTRIBUTES, ListenerAttributes())
     if protocol == "HTTPS" and not fields.has(CERTIFICATES):
         fields.report.error("missing-key", fields.place, "certificates is missing: an HTTPS listener needs one")
     if protocol == "HTTP":
@@ -147,6 +146,9 @@ def _listener(fields: Fields) -> ListenerConfig:
                 fields.error("conflicting-keys", field, f"{field.name} is for listeners with protocol: HTTPS")
         if mutual.mode != "off":
             fields.error("conflicting-keys", MUTUAL, "mutual_authentication is for listeners with protocol: HTTPS")
+        if attributes.renamed_headers:
+            header = attributes.renamed_headers[0][0]
+            fields.error("conflicting-keys", ATTRIBUTES, f"{header} is for listeners with protocol: HTTPS")
     default = fields.get(DEFAULT, Actions(None, FixedResponseConfig(503)))
     rules = sorted(fields.get(RULES, ()), key=lambda rule: rule.priority)
     return ListenerConfig(
@@ -156,7 +158,7 @@ def _listener(fields: Fields) -> ListenerConfig:
         rules=tuple(rules),
         protocol=protocol,
         default_authentication=default.authentication,
-        attributes=fields.get(ATTRIBUTES, ListenerAttributes()),
+        attributes=attributes,
         certificates=fields.get(CERTIFICATES, ()),
         ssl_policy=fields.get(SSL_POLICY, DEFAULT_SSL_POLICY),
         mutual_authentication=mutual,

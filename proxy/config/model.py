@@ -155,13 +155,15 @@ class RuleConfig:
 
 @dataclass(frozen=True, slots=True)
 class ListenerAttributes:
-    """Listener attributes that have an effect so far (alb.md 6.4).
+    """Listener attributes (alb.md 6.4).
 
-    `response_headers` are set on every response; `server_header` is whether the gateway's own have `Server`.
+    `response_headers` are set on every response; `server_header` is whether the gateway's own have `Server`;
+    `renamed_headers` are headers about TLS towards targets, each with the name it gets instead.
     """
 
     response_headers: tuple[tuple[str, str], ...] = ()
     server_header: bool = True
+    renamed_headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ class CertificateConfig:
 class MutualAuthenticationConfig:
     """`mutual_authentication`; `digest` is that of the trust store once it was read."""
 
-    mode: Literal["off", "verify"] = "off"
+    mode: Literal["off", "passthrough", "verify"] = "off"
     trust_store_file: str = ""
     digest: str = ""
     place: Place = attribute(default=NOWHERE, compare=False)
@@ -222,31 +224,73 @@ class ListenerConfig:
     place: Place = attribute(default=NOWHERE, compare=False)
 
 
+Scheme = Literal["http", "https", "lambda", "event"]
+"""How a target is reached. `lambda` is a function, `event` a service: the host is what it is called, the port 0."""
+
+
 @dataclass(frozen=True, slots=True)
 class TargetConfig:
-    """One entry of `targets`: a host name or address that is resolved to one or several targets."""
+    """One entry of `targets`: a host name or address that is resolved to one or several targets, or a function."""
 
-    scheme: Literal["http", "https"]
+    scheme: Scheme
     host: str
     port: int
     place: Place = attribute(default=NOWHERE, compare=False)
 
     @property
     def url(self) -> str:
-        """`http://host:port`, an IPv6 address in brackets."""
+        """`http://host:port`, an IPv6 address in brackets; without an address, `lambda:` and the function's name."""
+        if not self.has_address:
+            return f"{self.scheme}:{self.host}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
+
+    @property
+    def has_address(self) -> bool:
+        """Whether it is reached at an address of its own."""
+        return self.scheme in ("http", "https")
 
 
 ProtocolVersion = Literal["HTTP1", "HTTP2", "GRPC"]
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionConfig:
+    """The function of a group with `target_type: lambda` (alb.md 7), and how `local` wants it called.
+
+    `name` is its name or ARN, alias or version included; `target_group` is the group's. `endpoint` is empty where the
+    environment decides.
+    """
+
+    name: str
+    target_group: str
+    payload: Literal["alb", "1.0", "2.0"] = "alb"
+    invocation: Literal["sync", "async"] = "sync"
+    endpoint: str = ""
+    multi_value: bool = False
+
+
+EventSubtype = Literal["EventBridge-PutEvents", "SQS-SendMessage", "SNS-Publish", "Kinesis-PutRecord"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventConfig:
+    """`local.event` of a group: the call that puts a request where it is kept, and its parameters.
+
+    `endpoint` is empty where the environment decides.
+    """
+
+    subtype: EventSubtype
+    parameters: tuple[tuple[str, str], ...]
+    endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HealthCheckConfig:
     """`health_check` of a target group (alb.md 5.7). `matcher` is a set of ranges, both ends included.
 
-    `protocol_version` is the group's; with GRPC the codes of `matcher` are gRPC's. `port` None means the traffic port;
-    `protocol` is that of the target where the file does not say.
+    `protocol_version` and `function` are the group's; with GRPC the codes of `matcher` are gRPC's. `port` None means
+    the traffic port; `protocol` is that of the target where the file does not say.
     """
 
     enabled: bool = True
@@ -259,6 +303,7 @@ class HealthCheckConfig:
     unhealthy_threshold_count: int = 2
     matcher: tuple[tuple[int, int], ...] = ((200, 200),)
     protocol_version: ProtocolVersion = "HTTP1"
+    function: FunctionConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,14 +336,28 @@ class TargetGroupAttributes:
 
 @dataclass(frozen=True, slots=True)
 class TargetGroupConfig:
-    """One target group."""
+    """One target group; `function` is there with `target_type: lambda` only, `event` with `local.event`."""
 
     name: str
     targets: tuple[TargetConfig, ...]
     health_check: HealthCheckConfig = HealthCheckConfig()
     attributes: TargetGroupAttributes = TargetGroupAttributes()
     protocol_version: ProtocolVersion = "HTTP1"
+    function: FunctionConfig | None = None
+    event: EventConfig | None = None
     place: Place = attribute(default=NOWHERE, compare=False)
+
+    @property
+    def target_type(self) -> Literal["ip", "lambda", "event"]:
+        """What the targets are; `event` is none of the load balancer's types."""
+        if self.event is not None:
+            return "event"
+        return "ip" if self.function is None else "lambda"
+
+    @property
+    def transport(self) -> object:
+        """What connections to its targets depend on: a change of it needs new ones."""
+        return self.protocol_version, self.function, self.event
 
 
 @dataclass(frozen=True, slots=True)

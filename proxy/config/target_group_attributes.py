@@ -97,13 +97,34 @@ CROSS_ZONE = Field(
 LAMBDA_MULTI_VALUE = Field(
     "lambda.multi_value_headers.enabled",
     Boolean(),
-    "Lists of header values in lambda events.",
-    effect=Effect.LATER,
+    "Lists of header and query values in the events of functions; with target_type lambda only.",
     default=False,
 )
 
 
-def _target_group(fields: Fields) -> TargetGroupAttributes:
+OF_FUNCTIONS = (LAMBDA_MULTI_VALUE, CROSS_ZONE, MINIMUM_HEALTHY_COUNT, MINIMUM_HEALTHY_PERCENTAGE)
+"""What a group with a function may have; all others are for targets with an address (alb.md 5.4 to 5.8, 7)."""
+
+
+def multi_value_headers(fields: Fields | None) -> bool:
+    """Whether events have lists of header and query values (alb.md 7)."""
+    return fields is not None and fields.get(LAMBDA_MULTI_VALUE, False)
+
+
+def target_group_attributes(fields: Fields | None, *, is_function: bool) -> TargetGroupAttributes:
+    """The attributes of a group, judged by what its targets are."""
+    if fields is None:
+        return TargetGroupAttributes()
+    if is_function:
+        for field in TARGET_GROUP_ATTRIBUTES.fields.values():
+            if field not in OF_FUNCTIONS and fields.has(field) and fields.find(field) is not False:
+                fields.error("not-for-target-type", field, f"{field.name} is for targets of type ip: remove it")
+        if fields.get(CROSS_ZONE, "") == "false":
+            message = "a function cannot be had with cross-zone load balancing off (alb.md 5.6): remove it"
+            fields.error("not-for-target-type", CROSS_ZONE, message)
+    elif multi_value_headers(fields):
+        message = f"{LAMBDA_MULTI_VALUE.name} is for groups with target_type: lambda"
+        fields.error("not-for-target-type", LAMBDA_MULTI_VALUE, message)
     defaults = TargetGroupAttributes()
     algorithm = fields.get(ALGORITHM, defaults.algorithm)
     slow_start_seconds = fields.get(SLOW_START, defaults.slow_start_seconds)
@@ -150,7 +171,7 @@ def _dns_failover_is_no_stricter(fields: Fields, routing: Field[Any], dns_failov
         fields.error("out-of-range", dns_failover, message)
 
 
-TARGET_GROUP_ATTRIBUTES: Record[TargetGroupAttributes] = Record(
+TARGET_GROUP_ATTRIBUTES: Record[Fields] = Record(
     "target group attributes",
     (
         DEREGISTRATION_DELAY,
@@ -169,5 +190,5 @@ TARGET_GROUP_ATTRIBUTES: Record[TargetGroupAttributes] = Record(
         CROSS_ZONE,
         LAMBDA_MULTI_VALUE,
     ),
-    _target_group,
+    lambda fields: fields,
 )

@@ -15,7 +15,7 @@ from proxy.config.model import LoadBalancerAttributes
 from proxy.errors import TooManyForwardedError
 from proxy.http1.head import Headers, ResponseHead, join_fields, list_items
 from proxy.rules.request import RequestView, strip_port
-from proxy.tls import TlsSession
+from proxy.tls import Renamed, TlsSession
 
 MAX_FORWARDED_ADDRESSES: Final = 30
 """Most addresses in X-Forwarded-For (alb.md 1.4)."""
@@ -117,6 +117,9 @@ def _changed_and(removed: frozenset[bytes]) -> frozenset[bytes]:
 class ForwardedLines:
     """What a connection adds to each of its requests: X-Forwarded-* lines, over TLS those about it, too.
 
+    Args:
+        renamed: Headers about TLS that the listener calls by another name.
+
     Attributes:
         constant: All the lines of a client that sends no X-Forwarded-For itself.
         changed: Fields that a client's request cannot have passed on as they are.
@@ -132,6 +135,7 @@ class ForwardedLines:
         port: int,
         attributes: LoadBalancerAttributes,
         tls: TlsSession | None = None,
+        renamed: Renamed = (),
     ) -> None:
         self.peer = peer
         self.client_port = client_port
@@ -140,8 +144,8 @@ class ForwardedLines:
         self.changed = _CHANGED_TO_TARGET
         if tls is not None:
             wanted = attributes.tls_version_and_cipher_suite
-            self.changed = _changed_and(tls.removed_headers(version_and_cipher=wanted))
-            self.proto_port_and_tls += tls.header_lines(version_and_cipher=wanted)
+            self.changed = _changed_and(tls.removed_headers(version_and_cipher=wanted, renamed=renamed))
+            self.proto_port_and_tls += tls.header_lines(version_and_cipher=wanted, renamed=renamed)
         self.constant = self.lines([])
 
     def lines(self, values: list[bytes]) -> bytes:

@@ -17,6 +17,7 @@ from proxy.targets.target import HealthState, Target
 
 if TYPE_CHECKING:
     from proxy.forward.http2 import TargetStream
+    from proxy.forward.integration import IntegrationCall
 
 ConnectionT = TypeVar("ConnectionT")
 
@@ -38,21 +39,26 @@ def unverified_tls(alpn: str = "http/1.1") -> ssl.SSLContext:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class TargetPool(ABC):
-    """All connections to one target, whatever they speak. It lives and is carried over with the target."""
+    """All connections to one target, whatever they speak. It lives and is carried over with the target.
 
-    __slots__ = ("_connecting", "_retired", "target")
+    Args:
+        tls: What to speak TLS with where the target's scheme is https, given the protocol to agree on.
+    """
 
-    def __init__(self, target: Target) -> None:
+    __slots__ = ("_connecting", "_retired", "_tls", "target")
+
+    def __init__(self, target: Target, tls: Callable[[str], ssl.SSLContext] = unverified_tls) -> None:
         self.target = target
+        self._tls = tls
         self._connecting: set[asyncio.Timeout] = set()
         self._retired = False
 
     @abstractmethod
-    def take_idle(self) -> TargetConnection | TargetStream | None:
+    def take_idle(self) -> TargetConnection | TargetStream | IntegrationCall | None:
         """What can take a request at once, or None."""
 
     @abstractmethod
-    async def connect(self) -> TargetConnection | TargetStream:
+    async def connect(self) -> TargetConnection | TargetStream | IntegrationCall:
         """Something new to take a request.
 
         Raises:
@@ -97,7 +103,7 @@ class TargetPool(ABC):
                     cast("Callable[[], asyncio.Protocol]", make),
                     target.address,
                     target.port,
-                    ssl=unverified_tls(alpn) if target.scheme == "https" else None,
+                    ssl=self._tls(alpn) if target.scheme == "https" else None,
                     server_hostname=target.host if target.scheme == "https" else None,
                 )
                 opened = cast("ConnectionT", connection)
@@ -127,8 +133,8 @@ class Pool(TargetPool):
 
     __slots__ = ("_connections", "_idle")
 
-    def __init__(self, target: Target) -> None:
-        super().__init__(target)
+    def __init__(self, target: Target, tls: Callable[[str], ssl.SSLContext] = unverified_tls) -> None:
+        super().__init__(target, tls)
         self._idle: list[TargetConnection] = []
         self._connections: set[TargetConnection] = set()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import lru_cache
+from typing import Final
 
 from proxy.errors import (
     BadRequestError,
@@ -168,13 +169,18 @@ def parse_request_head(head: bytes) -> RequestHead:
     return request
 
 
+_WITHOUT_VERSION: Final = re.compile(rb"[^ \r\n]+ +[^ \r\n]+ *\r?\n")
+
+
 def cannot_become_request(data: bytes) -> bool:
     """Whether this beginning of a head is already known to be malformed, so that its end need not be waited for.
 
-    So it is with a first byte that no method has (TLS, binary protocols), and when some lines end with CR LF and some
-    with LF alone.
+    So it is with a first byte that no method has (TLS, binary protocols), with a request line without a version, after
+    which an HTTP/0.9 client sends no more, and when some lines end with CR LF and some with LF alone.
     """
     if data and _FIRST_BYTE.match(data) is None:
+        return True
+    if _WITHOUT_VERSION.match(data) is not None:
         return True
     line_end = data.find(b"\n")
     if line_end < 0:

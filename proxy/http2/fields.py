@@ -13,6 +13,7 @@ from typing import Final
 
 from proxy.errors import BadRequestError, UriTooLongError
 from proxy.http1.body import FORBIDDEN_TRAILERS, MAX_TRAILER_BYTES, BadBodyError
+from proxy.http1.desync import is_valid_name
 from proxy.http1.head import (
     CHUNKED,
     MAX_LINE_BYTES,
@@ -35,6 +36,7 @@ CONNECTION_SPECIFIC: Final = frozenset(
 """Fields that no HTTP/2 message may have (RFC 9113 8.2.2)."""
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]++")
+_NOT_IN_NAMES = re.compile(rb"[^-a-z0-9]")
 _VALUE = re.compile(rb"(?:[^\x00\r\n \t](?:[^\x00\r\n]*[^\x00\r\n \t])?)?")
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++")
 _AUTHORITY = re.compile(rb"[^\x00-\x20\x7f@/?#\\]++")
@@ -51,6 +53,7 @@ class Request:
         headers: Names as they came (lower case), but `Host`, which comes first (alb.md 6.4).
         fields: Lower-case name to value; of a repeated header the last.
         length: Of the body, by its Content-Length; None without one.
+        invalid_names: Whether it came with header names outside letters, digits and hyphens (alb.md 6.4).
     """
 
     method: bytes
@@ -58,10 +61,14 @@ class Request:
     headers: Headers
     fields: dict[bytes, bytes]
     length: int | None
+    invalid_names: bool
 
 
-def request_of(received: Iterable[tuple[bytes, bytes]]) -> Request:
+def request_of(received: Iterable[tuple[bytes, bytes]], *, drops_invalid_names: bool = False) -> Request:
     """Check the fields of a request and translate them.
+
+    Args:
+        drops_invalid_names: Whether headers with invalid names are left out (alb.md 6.4).
 
     Raises:
         UriTooLongError: The path is over 16 K.
@@ -92,6 +99,9 @@ def request_of(received: Iterable[tuple[bytes, bytes]]) -> Request:
         raise BadRequestError("the path is missing or malformed")
     if b":scheme" not in pseudo:
         raise BadRequestError("the scheme is missing")
+    invalid_names = _NOT_IN_NAMES.search(b"".join([name for name, _ in headers])) is not None
+    if invalid_names and drops_invalid_names:
+        headers = [field for field in headers if is_valid_name(field[0])]
     length = _length_of(headers)
     host = _host_of(pseudo.get(b":authority"), headers)
     once = (b"host", b"content-length")
@@ -99,7 +109,7 @@ def request_of(received: Iterable[tuple[bytes, bytes]]) -> Request:
     if length is not None:
         headers.append((b"content-length", b"%d" % length))
     fields = {name.lower(): value for name, value in headers}
-    return Request(method, target, headers, fields, length)
+    return Request(method, target, headers, fields, length, invalid_names)
 
 
 def _check_field(name: bytes, value: bytes) -> None:

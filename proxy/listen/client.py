@@ -176,6 +176,9 @@ class Gate(Protocol):
     def mitigated(self, exchange: Exchange, mitigated: Mitigated) -> None:
         """Note and count what desync mitigation found in the request of this exchange; before it runs."""
 
+    def invalid_names(self, exchange: Exchange, *, dropped: bool) -> None:
+        """Count a request with header names that the load balancer calls invalid (alb.md 6.4); before it runs."""
+
     def refuse(self, client: Client, port: int, error: ClientError, head: bytes, received_at: float) -> None:
         """Answer and record what is no request. The door closes afterwards."""
 

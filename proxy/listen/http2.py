@@ -108,8 +108,9 @@ class ClientStream(Http2Stream):
         connection = self._connection
         ended = self.request_complete = event.stream_ended is not None
         received: Headers = list(event.headers)
+        drops = connection.gate.attributes.drop_invalid_header_fields
         try:
-            request = request_of(received)
+            request = request_of(received, drops_invalid_names=drops)
             if ended and request.length:
                 raise BadRequestError("there is a Content-Length and no body")
         except ClientError as error:
@@ -142,6 +143,8 @@ class ClientStream(Http2Stream):
             head_bytes=len(request.method) + len(request.target) + len(block) + 13,
             received_at=self.active_at,
         )
+        if request.invalid_names:
+            connection.gate.invalid_names(exchange, dropped=drops)
         exchange.run(b"", ended)
 
     def on_data(self, data: bytes, *, complete: bool) -> None:

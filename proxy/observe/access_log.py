@@ -68,7 +68,7 @@ class JsonLines:
             f',"response_bytes":{record.response_bytes}'
             f',"user_agent":{_bytes(user_agent)}'
             f',"trace_id":{_bytes(record.trace_id)}'
-            f',"reason":{_text(record.reason)}'
+            f',"reason":{_text(record.reason or record.remark)}'
             f',"tunnel":{"true" if record.tunnel else "false"}}}'
         )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from functools import lru_cache
 from typing import Final
 
+from proxy.config.arns import hex_id, target_group_arn
 from proxy.http2.grpc import HTTP2, is_grpc
 from proxy.observe.record import (
     METHOD_LIMIT,
@@ -19,14 +19,13 @@ from proxy.observe.record import (
 )
 
 DEFAULT_ELB_NAME: Final = "strangler-fig"
-ARN_PREFIX: Final = "arn:aws:elasticloadbalancing:local:000000000000:targetgroup"
-"""Account and region of a load balancer that is in none."""
-
 ELB_NAME: Final = re.compile(r"(?!internal-)[A-Za-z0-9](?:[A-Za-z0-9-]{0,30}[A-Za-z0-9])?")
 """1 to 32 letters, digits and inner hyphens."""
 
 _ERROR_REASON: Final = re.compile(r"(?:Auth|AWSALBTGCookie|JWKS|JWT|Lambda|WAF|WeightedTargetGroups)[A-Za-z0-9]+")
 """The families of alb.md 9.3. Our own reasons, all with a dot, are not among them: they are in the JSON log."""
+
+_ADDRESS: Final = re.compile(r"(?:\[[^\]]+\]|[0-9]+(?:\.[0-9]+){3}):[0-9]+")
 
 _UNSAFE: Final = re.compile(r"[^ !#-\[\]-~]")
 _ESCAPES: Final = {code: f"\\x{code:02X}" for code in (*range(0x20), 0x22, 0x5C, *range(0x7F, 0x100))}
@@ -44,17 +43,19 @@ class AlbLines:
     """
 
     def __init__(self, elb_name: str = DEFAULT_ELB_NAME) -> None:
-        self._elb = f"app/{elb_name}/{_id(elb_name)}"
+        self._elb = f"app/{elb_name}/{hex_id(elb_name)}"
         self._second = -1
         self._second_text = ""
 
     def line(self, record: RequestRecord) -> str:
         lived = max(record.ended_at - record.received_at, 0.0)
-        target = record.target_id or "-"
-        target_status = record.target_status or "-"
+        target, target_status = _target(record.target_id), record.target_status or "-"
+        if target == "-":
+            target_status = "-"
         trace_id, user_agent = _headers(record)
-        target_group = _arn(record.target_group) if record.target_group else "-"
+        target_group = target_group_arn(record.target_group) if record.target_group else "-"
         cipher, version, server_name, certificate = _tls(record)
+        error_reason = _error_reason(record.reason or record.remark)
         return (
             f"{_type(record)} {self._time(record.started_at + lived)} {self._elb}"
             f" {_address(record.client, record.client_port)} {target} {_processing_times(record)}"
@@ -62,7 +63,7 @@ class AlbLines:
             f' "{_request(record)}" "{user_agent}" {cipher} {version} {target_group}'
             f' "{trace_id}" "{server_name}" "{certificate}"'
             f" {_matched_rule_priority(record)} {self._time(record.started_at)}"
-            f' "{_actions_executed(record)}" "{_quoted(record.redirect_url)}" "{_error_reason(record.reason)}"'
+            f' "{_actions_executed(record)}" "{_quoted(record.redirect_url)}" "{error_reason}"'
             f' "{target}" "{target_status}"'
             f' "{record.classification or "-"}" "{record.classification_reason or "-"}" {record.conn_trace_id or "-"}'
             f' "{_word(record.transformed_host)}" "{_word(record.transformed_uri)}"'
@@ -106,6 +107,12 @@ def _processing_times(record: RequestRecord) -> str:
 
 def _seconds(value: float | None) -> str:
     return "-1" if value is None else f"{value:.3f}"
+
+
+@lru_cache(maxsize=1024)
+def _target(target_id: str) -> str:
+    """Field 5; a function has no address, and of its status nothing is logged either (alb.md 7)."""
+    return target_id if _ADDRESS.fullmatch(target_id) else "-"
 
 
 def _address(address: str, port: int) -> str:
@@ -172,16 +179,6 @@ def _actions_executed(record: RequestRecord) -> str:
 @lru_cache(maxsize=256)
 def _error_reason(reason: str) -> str:
     return reason if _ERROR_REASON.fullmatch(reason) else "-"
-
-
-@lru_cache(maxsize=1024)
-def _arn(target_group: str) -> str:
-    return f"{ARN_PREFIX}/{target_group}/{_id(target_group)}"
-
-
-def _id(name: str) -> str:
-    """16 hex digits, as at the end of an ARN; always the same for a name."""
-    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def _quoted(value: bytes) -> str:

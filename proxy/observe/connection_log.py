@@ -6,7 +6,7 @@ import time
 from typing import Protocol
 
 from proxy.observe.log_writer import LogWriter
-from proxy.tls import TlsSession
+from proxy.tls import ClientCertificate, TlsSession
 
 
 class Connection(Protocol):
@@ -81,12 +81,19 @@ def _tls(tls: TlsSession | None) -> str:
     """Fields 5 to 11."""
     if tls is None:
         return '- - - "-" - - -'
-    handshake = f"{tls.version or '-'} {tls.cipher or '-'} {tls.handshake_seconds:.3f}"
-    certificate = tls.client_certificate
+    latency, status = (f"{tls.handshake_seconds:.3f}", "Success") if not tls.failure else ("-", f"Failed:{tls.failure}")
+    return f"{tls.version or '-'} {tls.cipher or '-'} {latency} {_leaf(tls.client_certificate)} {status}"
+
+
+def _leaf(certificate: ClientCertificate | None) -> str:
+    """Fields 8 to 10; without values for what cannot be read, as a certificate that nobody verified."""
     if certificate is None:
-        return f'{handshake} "-" - - -'
-    subject = certificate.subject.translate(_ESCAPES)
-    return f'{handshake} "{subject}" {certificate.validity} {certificate.serial_number} Success'
+        return '"-" - -'
+    try:
+        subject = certificate.subject.translate(_ESCAPES)
+        return f'"{subject}" {certificate.validity} {certificate.serial_number}'
+    except ValueError:
+        return '"-" - -'
 
 
 _ESCAPES = {code: f"\\x{code:02X}" for code in (*range(0x20), 0x22, 0x7F)}

@@ -109,6 +109,12 @@ ELB_ERRORS = Family(
     ("code", "reason"),
     "Responses that the gateway made itself because a request could not be served.",
 )
+LAMBDA_ERRORS = Family(
+    "strangler_lambda_errors_total",
+    "counter",
+    ("target_group", "reason"),
+    "Requests that a function did not answer, by the access log's word for it.",
+)
 CUT_RESPONSES = Family(
     "strangler_cut_responses_total",
     "counter",
@@ -179,6 +185,14 @@ TARGETS = Family(
     merge="max",
     outlives=False,
 )
+TARGET_GROUP_INFO = Family(
+    "strangler_target_group_info",
+    "gauge",
+    ("target_group", "target_type"),
+    "Always 1; what the targets of the group are.",
+    merge="max",
+    outlives=False,
+)
 FAIL_OPEN = Family(
     "strangler_target_group_fail_open",
     "gauge",
@@ -192,6 +206,28 @@ UNHEALTHY_ROUTING_REQUESTS = Family(
     "counter",
     ("target_group",),
     "Requests sent while the group failed open, for want of healthy targets.",
+)
+NONSTICKY_REQUESTS = Family(
+    "strangler_nonsticky_requests_total",
+    "counter",
+    ("target_group", "type"),
+    "Requests to a group with stickiness for which a new target was chosen, for want of a cookie that holds.",
+)
+ANOMALOUS_TARGETS = Family(
+    "strangler_anomalous_targets",
+    "gauge",
+    ("target_group",),
+    "Targets that fail more often than their peers, by the worker that finds the most.",
+    merge="max",
+    outlives=False,
+)
+MITIGATED_TARGETS = Family(
+    "strangler_mitigated_targets",
+    "gauge",
+    ("target_group",),
+    "Targets that get less than their share because they are or were anomalous.",
+    merge="max",
+    outlives=False,
 )
 AUTH_SUCCESS = Family(
     "strangler_auth_success_total",
@@ -363,6 +399,7 @@ FAMILIES = (
     OVERHEAD,
     TARGET_HEALTHY,
     ELB_ERRORS,
+    LAMBDA_ERRORS,
     CUT_RESPONSES,
     TARGET_RESPONSES,
     ROUTED_REQUESTS,
@@ -374,8 +411,12 @@ FAMILIES = (
     TARGET_CONNECTIONS_OPENED,
     TARGET_CONNECTIONS,
     TARGETS,
+    TARGET_GROUP_INFO,
     FAIL_OPEN,
     UNHEALTHY_ROUTING_REQUESTS,
+    NONSTICKY_REQUESTS,
+    ANOMALOUS_TARGETS,
+    MITIGATED_TARGETS,
     AUTH_SUCCESS,
     AUTH_FAILURE,
     AUTH_ERROR,

@@ -38,8 +38,11 @@ class LiveState:
         client_connections: How many are open, and how many ever were opened.
         target_connections: Target group name to open connections.
         target_states: (target group, state of health) to the number of targets in it.
+        target_types: Target group name to `ip`, `lambda` or `event`.
         fail_open: Target group name to whether it sends to targets that are not healthy (alb.md 5.8).
         unhealthy_routing_requests: Target group name to how many requests were ever sent so.
+        anomalies: Target group name to how many targets are anomalous, and how many get less for that (alb.md 5.2).
+        nonsticky_requests: (target group, type of its stickiness) to how many requests ever got a new target.
     """
 
     groups: Mapping[str, Sequence[tuple[str, bool, int]]] = field(default_factory=dict)
@@ -50,5 +53,8 @@ class LiveState:
     client_connections: tuple[int, int] = (0, 0)
     target_connections: Mapping[str, int] = field(default_factory=dict)
     target_states: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    target_types: Mapping[str, str] = field(default_factory=dict)
     fail_open: Mapping[str, bool] = field(default_factory=dict)
     unhealthy_routing_requests: Mapping[str, int] = field(default_factory=dict)
+    anomalies: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    nonsticky_requests: Mapping[tuple[str, str], int] = field(default_factory=dict)

@@ -62,6 +62,7 @@ class RouteSeries:
         "errors",
         "evaluated",
         "key",
+        "lambda_errors",
         "last_hit",
         "overhead",
         "own",
@@ -83,6 +84,7 @@ class RouteSeries:
         self.response_bytes = 0
         self.last_hit = 0.0
         self.cut: dict[str, int] = {}
+        self.lambda_errors: dict[str, int] = {}
         self.own: dict[int, int] = {}
         self.unrouted = 0
         self.evaluated = 0
@@ -132,6 +134,8 @@ class RouteSeries:
             key = (status, reason)
             self.errors[key] = self.errors.get(key, 0) + 1
             self.own[status] = self.own.get(status, 0) + 1
+            if reason.startswith("Lambda"):
+                self.lambda_errors[reason] = self.lambda_errors.get(reason, 0) + 1
             if not record.target_id:
                 self.unrouted += 1
 
@@ -280,6 +284,7 @@ class Metrics:
         errors: dict[_Labels, float] = {
             (str(status), reason): count for (status, reason), count in self._errors.items()
         }
+        lambda_errors: dict[_Labels, float] = {}
         cut: dict[_Labels, float] = {}
         routed: dict[_Labels, float] = {}
         by_targets: dict[_Labels, float] = {}
@@ -297,6 +302,8 @@ class Metrics:
                 labels = (*route, reason)
                 cut[labels] = cut.get(labels, 0) + count
             _, rule, target_group = key
+            for reason, count in series.lambda_errors.items():
+                lambda_errors[target_group, reason] = lambda_errors.get((target_group, reason), 0) + count
             if target_group:
                 routed[key] = sum(series.requests.values()) - series.unrouted
                 by_targets |= {(*key, str(status)): count for status, count in _not_own(series)}
@@ -308,6 +315,7 @@ class Metrics:
             (families.REQUEST_BYTES, request_bytes),
             (families.RESPONSE_BYTES, response_bytes),
             (families.ELB_ERRORS, errors),
+            (families.LAMBDA_ERRORS, lambda_errors),
             (families.CUT_RESPONSES, cut),
             (families.ROUTED_REQUESTS, routed),
             (families.TARGET_RESPONSES, by_targets),
@@ -415,11 +423,15 @@ def _live_gauges(live: LiveState) -> list[tuple[Family, dict[_Labels, float]]]:
         (families.CLIENT_CONNECTIONS_OPENED, {(): live.client_connections[1]}),
         (families.TARGET_CONNECTIONS, {(name,): count for name, count in live.target_connections.items()}),
         (families.TARGETS, {(*labels,): count for labels, count in live.target_states.items()}),
+        (families.TARGET_GROUP_INFO, {(*labels,): 1.0 for labels in live.target_types.items()}),
         (families.FAIL_OPEN, {(name,): float(is_open) for name, is_open in live.fail_open.items()}),
         (
             families.UNHEALTHY_ROUTING_REQUESTS,
             {(name,): count for name, count in live.unhealthy_routing_requests.items()},
         ),
+        (families.ANOMALOUS_TARGETS, {(name,): count for name, (count, _) in live.anomalies.items()}),
+        (families.MITIGATED_TARGETS, {(name,): count for name, (_, count) in live.anomalies.items()}),
+        (families.NONSTICKY_REQUESTS, {(*labels,): count for labels, count in live.nonsticky_requests.items()}),
         (families.BUILD_INFO, {(__version__, platform.python_version()): 1.0}),
     ]
 

@@ -157,6 +157,11 @@ class RequestRecord:
         """The client's TLS connection; None without TLS."""
         return None
 
+    @property
+    def remark(self) -> str:
+        """A reason of alb.md 9.3 that did not end the request; empty for none."""
+        return ""
+
 
 class RefusedRequest(RequestRecord):
     """The record of what came instead of a request."""

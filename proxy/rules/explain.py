@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.config.model import ForwardConfig, ListenerConfig
+from proxy.config.model import AuthenticationConfig, ForwardConfig, ListenerConfig, LoginConfig
 from proxy.rules.actions import FixedResponse, Forward, Redirect
 from proxy.rules.compiled import CompiledRule
 from proxy.rules.conditions import Condition
@@ -28,10 +28,13 @@ def explain(listener: ListenerConfig, table: Table, view: RequestView, *, forwar
     tried = list(table.explain(view))
     rule, _ = tried[-1]
     result = transformed(view, rule.transforms)
-    config = listener.rules[rule.index].action if rule.priority is not None else listener.default
+    is_default = rule.priority is None
+    config = listener.default if is_default else listener.rules[rule.index].action
+    first = listener.default_authentication if is_default else listener.rules[rule.index].authentication
     document: dict[str, Any] = {
         "listener": listener.name,
         "rule": _named(rule),
+        "authentication": authentication_shown(first),
         "action": rule.action.name,
         "target_groups": {},
         "redirect": None,
@@ -51,6 +54,14 @@ def explain(listener: ListenerConfig, table: Table, view: RequestView, *, forwar
             document["fixed_response"] = {"status": reply.status, "content_type": content_type, "body": body}
     document["tried"] = [_tried(rule, refusal, view) for rule, refusal in tried]
     return document
+
+
+def authentication_shown(config: AuthenticationConfig | None) -> dict[str, Any] | None:
+    """What may be shown of an authentication action; nothing of its client and its secret."""
+    if config is None:
+        return None
+    mode = config.on_unauthenticated_request if isinstance(config, LoginConfig) else None
+    return {"type": config.type, "issuer": config.issuer, "on_unauthenticated_request": mode}
 
 
 def _named(rule: CompiledRule) -> dict[str, Any]:

@@ -42,6 +42,14 @@ class GroupStickiness:
                         return group
         return None
 
+    def has_invalid(self, cookies: list[bytes], sealer: Sealer) -> bool:
+        """Whether one of the cookies was not made here, as it stands; those that are out of date were (alb.md 3.1)."""
+        return any(
+            len(value) > MAX_COOKIE or sealer.unseal(_PURPOSE, value, now=0.0) is None
+            for read in _READ
+            for value in read(cookies)
+        )
+
     def lines(self, group: str, sealer: Sealer, now: float, *, secure: bool) -> bytes:
         """Return the `Set-Cookie` lines that keep a client in this group from now on."""
         value = sealer.seal(_PURPOSE, group.encode(), valid_until=now + self.seconds)

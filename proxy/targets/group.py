@@ -7,9 +7,9 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from proxy.config.model import TargetConfig, TargetGroupConfig
+from proxy.config.model import Scheme, TargetConfig, TargetGroupConfig
 from proxy.errors import NoTargetError
 from proxy.targets import slow_start
 from proxy.targets.algorithms import ALGORITHMS, Algorithm, ByShare, Picker
@@ -39,7 +39,7 @@ _REGISTERED_STATES = CHECKED_STATES | ROUTABLE_STATES
 class Member(NamedTuple):
     """A target as another process may be told of it; plain values only."""
 
-    scheme: Literal["http", "https"]
+    scheme: Scheme
     address: str
     port: int
     host: str
@@ -69,6 +69,7 @@ class TargetGroup:
         expects: The client protocol that always goes with its protocol version; others are looked at (alb.md 5.1).
         stickiness: What leads clients back to their target, None if nothing does.
         unhealthy_routing_requests: Requests that were sent while the group failed open.
+        nonsticky_requests: Requests under stickiness for which no cookie named a target that may take them.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class TargetGroup:
         self.stickiness = stickiness_of(config.name, attributes.stickiness)
         self.expects = b"HTTP/1.1" if config.protocol_version == "HTTP1" else b""
         self.unhealthy_routing_requests = 0
+        self.nonsticky_requests = 0
         self._clock = clock
         self._on_removed = on_removed
         self._algorithm: Algorithm = ALGORITHMS[attributes.algorithm](draw)
@@ -100,7 +102,7 @@ class TargetGroup:
         self._addresses: dict[TargetConfig, tuple[str, ...] | None] = {}
         self._resolve_errors: dict[str, str] = {}
         for entry in config.targets:
-            literal = _literal(entry.host)
+            literal = _literal(entry)
             self._addresses[entry] = (literal,) if literal else None
         self._update_members()
 
@@ -250,7 +252,7 @@ class TargetGroup:
     @property
     def names(self) -> tuple[str, ...]:
         """The host names that have to be resolved; an address as a host is none."""
-        return tuple(dict.fromkeys(entry.host for entry in self._addresses if not _literal(entry.host)))
+        return tuple(dict.fromkeys(entry.host for entry in self._addresses if not _literal(entry)))
 
     @property
     def resolve_error(self) -> str | None:
@@ -391,6 +393,7 @@ class TargetGroup:
         """
         same_checks = previous.config.health_check == self.config.health_check
         self.unhealthy_routing_requests = previous.unhealthy_routing_requests
+        self.nonsticky_requests = previous.nonsticky_requests
         if self.config.attributes.algorithm == previous.config.attributes.algorithm:
             self._algorithm = previous._algorithm
         self._detector.carry_over(previous._detector)
@@ -462,9 +465,11 @@ def _health_of(target: Target) -> TargetHealth:
     return TargetHealth(target.state, target.reason, target.detail, target.streak)
 
 
-def _literal(host: str) -> str | None:
-    """The address in its shortest form, None if `host` is a name."""
+def _literal(entry: TargetConfig) -> str | None:
+    """The address in its shortest form, or what has none as it is; None if the host is a name to be resolved."""
+    if not entry.has_address:
+        return entry.host
     try:
-        return str(ip_address(host))
+        return str(ip_address(entry.host))
     except ValueError:
         return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+
+from proxy.config.model import Scheme
 
 
 class HealthState(StrEnum):
@@ -34,10 +35,10 @@ class HealthReason(StrEnum):
 
 
 class Target:
-    """One address and port that takes requests.
+    """One address and port, or one function, that takes requests.
 
     Attributes:
-        scheme, address, port: Where to connect; `address` is an IP address as text.
+        scheme, address, port: Where to connect; `address` is an IP address as text, or a function's name.
         url: `http://address:port`, its name in cookies.
         host: The name it was resolved from, or the address itself.
         state, reason: Its health, as the API would tell it. Only its group changes them.
@@ -78,13 +79,17 @@ class Target:
         "url",
     )
 
-    def __init__(self, scheme: Literal["http", "https"], address: str, port: int, host: str | None = None) -> None:
+    def __init__(self, scheme: Scheme, address: str, port: int, host: str | None = None) -> None:
         self.scheme = scheme
         self.address = address
         self.port = port
         self.host = host or address
-        self.id = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        self.url = f"{scheme}://{self.id}"
+        if scheme not in ("http", "https"):
+            self.id = address
+            self.url = f"{scheme}:{address}"
+        else:
+            self.id = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+            self.url = f"{scheme}://{self.id}"
         self.state = HealthState.INITIAL
         self.reason = HealthReason.REGISTRATION_IN_PROGRESS
         self.detail = ""
@@ -106,4 +111,4 @@ class Target:
         return (self.scheme, self.address, self.port)
 
     def __repr__(self) -> str:
-        return f"<Target {self.scheme}://{self.id} {self.state}>"
+        return f"<Target {self.url} {self.state}>"

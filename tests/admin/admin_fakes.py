@@ -75,6 +75,7 @@ CONFIG = Config(
 EXPLANATION = {
     "listener": "web",
     "rule": {"name": "users", "priority": 10},
+    "authentication": None,
     "action": "forward",
     "target_groups": {"monolith": 90, "users": 10},
     "redirect": None,

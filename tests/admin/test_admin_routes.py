@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from proxy import __version__
 from proxy.admin.app import STATIC_FILES, create_admin
-from proxy.config.model import ForwardConfig
+from proxy.config.model import ForwardConfig, LoginConfig
 from proxy.observe.live import ReloadState
 
 
@@ -311,3 +311,26 @@ def test_what_is_answered_has_the_documented_fields(path: str) -> None:
     schema = document["components"]["schemas"][reference.rpartition("/")[2]]
 
     assert set(schema["properties"]) == set(get(app, path).json())
+
+
+def test_a_rule_s_authentication_is_shown_without_its_secret() -> None:
+    login = LoginConfig(
+        "authenticate-cognito",
+        "https://cognito.example/pool",
+        "https://pool.example/authorize",
+        "https://pool.example/token",
+        "https://pool.example/userinfo",
+        "the-client-id",
+        "the-client-secret",
+    )
+    web = replace(CONFIG.listeners[0], default_authentication=login)
+    response = get(create_admin(FakeGateway(FakeRuntime(replace(CONFIG, listeners=(web,))))), "/api/rules")
+
+    *others, default = response.json()["listeners"][0]["rules"]
+    assert default["authentication"] == {
+        "type": "authenticate-cognito",
+        "issuer": "https://cognito.example/pool",
+        "on_unauthenticated_request": "authenticate",
+    }
+    assert {rule["authentication"] for rule in others} == {None}
+    assert "the-client" not in response.text

@@ -189,3 +189,38 @@ def test_for_people_about_a_redirect(table: Path, capsys: pytest.CaptureFixture[
 
     assert main(arguments) == 0
     assert "302 to http://m.mycompany.com:8080/a?b=c" in capsys.readouterr().out
+
+
+LOGIN_TABLE = """\
+version: 1
+listeners:
+  - port: 8443
+    protocol: HTTPS
+    certificates: [{certificate_file: a.pem, private_key_file: a.key}]
+    default:
+      authenticate-oidc:
+        issuer: https://id.mycompany.com
+        authorization_endpoint: https://id.mycompany.com/authorize
+        token_endpoint: https://id.mycompany.com/token
+        user_info_endpoint: https://id.mycompany.com/userinfo
+        client_id: the-client-id
+        client_secret: ${EXPLAIN_TEST_SECRET}
+        on_unauthenticated_request: deny
+      forward: monolith
+target_groups:
+  monolith: {targets: [http://localhost:8000]}
+"""
+
+
+def test_a_login_is_shown_and_its_secret_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPLAIN_TEST_SECRET", "the-client-secret")
+    path = tmp_path / "routes.yaml"
+    path.write_text(LOGIN_TABLE)
+
+    assert main(["explain", "--config", str(path), "GET", "https://shop.mycompany.com:8443/"]) == 0
+
+    out = capsys.readouterr().out
+    assert "authenticate-oidc, issuer https://id.mycompany.com, else deny" in out
+    assert "the-client" not in out

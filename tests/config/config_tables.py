@@ -95,7 +95,12 @@ listeners:
         forward: monolith
 target_groups:
   monolith: {targets: [http://localhost:8000], protocol_version: HTTP1}
-  function: {target_type: lambda, local: {command: python app.py}}
+  function:
+    target_type: lambda
+    targets: [arn:aws:lambda:eu-west-1:123456789012:function:users:live]
+    attributes: {lambda.multi_value_headers.enabled: true}
+    health_check: {enabled: true, path: /health, matcher: 200-299}
+    local: {payload: "2.0", invocation: async, endpoint: http://localhost:9001}
 """
 
 CONDITIONS = """\

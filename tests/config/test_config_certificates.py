@@ -194,6 +194,12 @@ def test_a_certificate_out_of_its_time_is_a_warning(authority: Authority, begins
             "bad-certificate",
             id="a store of no certificates",
         ),
+        pytest.param(
+            "mutual_authentication: {mode: passthrough, trust_store_file: a.pem}",
+            "listeners[0].mutual_authentication.trust_store_file",
+            "conflicting-keys",
+            id="a store that nothing is compared with",
+        ),
     ],
 )
 def test_what_else_is_refused(authority: Authority, more: str, path: str, code: str) -> None:

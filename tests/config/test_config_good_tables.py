@@ -42,6 +42,7 @@ from proxy.config.model import (
     TransformConfig,
 )
 from proxy.config.problem import ConfigError
+from proxy.tls import MTLS_HEADERS, TLS_HEADERS
 
 
 def forward(**weights: int) -> ForwardConfig:
@@ -116,8 +117,6 @@ def test_what_does_nothing_yet_in_the_https_example() -> None:
     assert {"not-supported-yet"} == {problem.code for problem in problems}
     assert [problem.place.path for problem in problems] == [
         "listeners[0].rules[0].migration",
-        "target_groups.function.target_type",
-        "target_groups.function.local",
     ]
 
 
@@ -552,3 +551,66 @@ def test_the_error_names_the_source_in_every_line() -> None:
     assert len(caught.value.problems) == len(lines) == 2
     assert all(line.startswith("tables/shop.yaml:1:") for line in lines)
     assert MARK not in str(caught.value)
+
+
+RENAMING = """
+version: 1
+listeners:
+  - port: 8443
+    protocol: HTTPS
+    certificates: [{certificate_file: a.pem, private_key_file: a.key}]
+    default: {fixed-response: {status_code: 204}}
+    attributes:
+"""
+RENAME = "      routing.http.request.x_amzn_"
+
+
+def test_headers_about_tls_under_other_names() -> None:
+    """Listener attributes of the API; an exchange of two names is no conflict."""
+    names = {
+        "mtls_clientcert": "X-Chain",
+        "mtls_clientcert_serial_number": "X_Serial",
+        "mtls_clientcert_issuer": "X-Amzn-Mtls-Clientcert-Subject",
+        "mtls_clientcert_subject": "X-Amzn-Mtls-Clientcert-Issuer",
+        "mtls_clientcert_validity": "x-amzn-mtls-clientcert-validity",
+        "mtls_clientcert_leaf": "leaf",
+        "tls_version": "X-Tls-1",
+        "tls_cipher_suite": "X-Tls-2",
+    }
+    table = RENAMING + "".join(f"{RENAME}{key}.header_name: {name}\n" for key, name in names.items())
+
+    renamed = load(table, {}).listeners[0].attributes.renamed_headers
+
+    assert list(dict(renamed).values()) == list(names.values())
+    assert {header.lower().replace("-", "_").removeprefix("x_amzn_") for header, _ in renamed} == names.keys()
+    assert [header for header, _ in renamed] == [*MTLS_HEADERS, *TLS_HEADERS]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "code"),
+    [
+        pytest.param("tls_version.header_name: 'a b'", "invalid-character", id="no header name"),
+        pytest.param("tls_version.header_name: ''", "empty-value", id="empty"),
+        pytest.param("tls_version.header_name: Host", "reserved-name", id="a header with a meaning"),
+        pytest.param("tls_version.header_name: x-forwarded-FOR", "reserved-name", id="one of the gateway's own"),
+        pytest.param(
+            f"tls_version.header_name: A\n{RENAME}tls_cipher_suite.header_name: a", "conflicting-keys", id="one for two"
+        ),
+        pytest.param(
+            "tls_version.header_name: X-Amzn-Tls-Cipher-Suite", "conflicting-keys", id="the name of another one"
+        ),
+    ],
+)
+def test_names_that_a_header_cannot_have(attributes: str, code: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(f"{RENAMING}{RENAME}{attributes}\n", {})
+
+    assert [problem.code for problem in refused.value.problems] == [code]
+
+
+def test_an_http_listener_has_no_headers_about_tls() -> None:
+    table = RENAMING.replace("    certificates: [{certificate_file: a.pem, private_key_file: a.key}]\n", "")
+    table = table.replace("HTTPS", "HTTP") + f"{RENAME}tls_version.header_name: X-Tls\n"
+
+    with pytest.raises(ConfigError, match="protocol: HTTPS"):
+        load(table, {})

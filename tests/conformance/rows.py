@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Door = Literal["listener", "asgi"]
 BOTH: tuple[Door, ...] = ("listener", "asgi")
@@ -62,6 +62,31 @@ class Exchange(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class Invoked(Row):
+    """One request through a gateway whose only target is a function.
+
+    Attributes:
+        send: The bytes; `multi_value` sets `lambda.multi_value_headers.enabled`.
+        returns: What the function returns, as JSON; None when `invoke` answers.
+        invoke: Status and error type of the Invoke API where it refuses.
+        status, body, answers: What the client gets.
+        event: Members of the event, by their path with dots; None for one that must not be there.
+        reason: The access log's error_reason.
+    """
+
+    send: bytes = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    returns: str | None = '{"statusCode": 200, "body": "ok"}'
+    invoke: tuple[int, str] = (200, "")
+    multi_value: bool = False
+    status: int = 200
+    body: bytes | None = None
+    answers: tuple[tuple[str, tuple[bytes, ...]], ...] = ()
+    event: tuple[tuple[str, Any], ...] = ()
+    reason: str = "-"
+    doors: tuple[Door, ...] = BOTH
+
+
+@dataclass(frozen=True, slots=True)
 class Matching(Row):
     """Conditions of one rule, and requests that it takes and does not take.
 
@@ -83,12 +108,14 @@ class Checked(Row):
     Attributes:
         rule: The YAML flow mapping of one rule.
         code: Of the only problem; empty when the table is good.
+        group: The YAML flow mapping of a further target group, `extra`.
     """
 
     rule: str = ""
     code: str = ""
     default: str = "{forward: targets}"
     attributes: str = "{}"
+    group: str = ""
 
 
 def has(**headers: bytes | tuple[bytes, ...] | None) -> tuple[tuple[str, tuple[bytes, ...]], ...]:

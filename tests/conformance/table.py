@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.conformance import section_1, section_2, section_3, section_6
-from tests.conformance.rows import Checked, Exchange, Matching, Row
+from tests.conformance import section_1, section_2, section_3, section_6, section_7
+from tests.conformance.rows import Checked, Exchange, Invoked, Matching, Row
 
 ROWS: list[Row] = sorted(
-    [*section_1.ROWS, *section_2.ROWS, *section_3.ROWS, *section_6.ROWS],
+    [*section_1.ROWS, *section_2.ROWS, *section_3.ROWS, *section_6.ROWS, *section_7.ROWS],
     key=lambda row: [int(part) for part in row.section.split(".")],
 )
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
@@ -42,7 +42,7 @@ def page() -> str:
 
 
 def _how(row: Row) -> str:
-    if isinstance(row, Exchange):
+    if isinstance(row, Exchange | Invoked):
         return " and ".join(row.doors) + " door" + "s" * (len(row.doors) > 1)
     return "listener and asgi doors" if isinstance(row, Matching) else "check"
 
@@ -53,6 +53,8 @@ def _expected(row: Row) -> str:
         if row.closes is not None:
             text += ", closed after" if row.closes else ", goes on"
         return text
+    if isinstance(row, Invoked):
+        return str(row.status) if row.reason == "-" else f"{row.status}, {row.reason}"
     if isinstance(row, Matching):
         return f"{len(row.takes)} taken, {len(row.leaves)} left"
     assert isinstance(row, Checked)

@@ -6,15 +6,18 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from invoke_server import InvokeServer
 from live_gateway import LiveGateway
 from scripted_target import ScriptedTarget
+from table_gateway import use_table
 from wire import Closed, Message, Wire, connect
 
 from proxy.config.load import load_with_warnings
 from proxy.config.problem import ConfigError, Problem
 from proxy.listen.asgi import AsgiDoor
+from proxy.observe.alb_lines import AlbLines
 from proxy.runtime import build
-from tests.conformance.rows import MATCHED, Checked, Exchange, Matching
+from tests.conformance.rows import BOTH, MATCHED, Checked, Exchange, Invoked, Matching
 from tests.conformance.table import PAGE, ROWS, page
 
 TABLE = """\
@@ -104,6 +107,53 @@ def _expect_headers(message: Message, expected: tuple[tuple[str, tuple[bytes, ..
                 assert one == value.replace(b"PORT", port), name
 
 
+@pytest.fixture(scope="module")
+def functions() -> Iterator[dict[str, tuple[LiveGateway, InvokeServer]]]:
+    made = {door: (LiveGateway(door=door), InvokeServer()) for door in BOTH}
+    yield made
+    for live, invoke in made.values():
+        live.close()
+        invoke.close()
+        assert invoke.failures == []
+
+
+INVOKED = [(row, door) for row in ROWS if isinstance(row, Invoked) for door in row.doors]
+
+
+@pytest.mark.parametrize(("row", "door"), INVOKED, ids=[f"{row.section}-{row.id}-{door}" for row, door in INVOKED])
+def test_invoked(functions: dict[str, tuple[LiveGateway, InvokeServer]], row: Invoked, door: str) -> None:
+    live, invoke = functions[door]
+    multi_value = str(row.multi_value).lower()
+    use_table(
+        live,
+        f"{{targets: {{target_type: lambda, targets: [users], local: {{endpoint: 'http://127.0.0.1:{invoke.port}'}}, "
+        f"attributes: {{lambda.multi_value_headers.enabled: {multi_value}}}}}}}",
+    )
+    if row.returns is not None:
+        invoke.returns(row.returns.encode())
+    elif row.invoke[0] == 200:
+        invoke.fails()
+    else:
+        invoke.refuses(*row.invoke)
+    invoke.requests.clear()
+    live.records.all.clear()
+    with connect(live.port) as client:
+        client.send(row.send)
+        response = client.response(to=row.send.split(b" ")[0].decode("latin-1"))
+    assert response.status == row.status
+    assert row.body is None or response.body == row.body
+    _expect_headers(response, row.answers, b"")
+    assert AlbLines().line(live.record()).split('"')[15] == row.reason
+    for path, expected in row.event:
+        found = invoke.event
+        for part in path.split("."):
+            found = found.get(part) if found is not None else None
+        if isinstance(expected, str) and expected.startswith("re:"):
+            assert re.fullmatch(expected[3:], found), path
+        else:
+            assert found == expected, path
+
+
 MATCHINGS = [(row, door) for row in ROWS if isinstance(row, Matching) for door in ("listener", "asgi")]
 
 
@@ -134,6 +184,7 @@ def test_check(row: Checked) -> None:
     text = TABLE.format(
         attributes=row.attributes, listener="{}", rules=f"[{row.rule}]", default=row.default, port=80, target=1
     )
+    text += f"  extra: {row.group}\n" * bool(row.group)
     problems: tuple[Problem, ...] | list[Problem] = ()
     try:
         load_with_warnings(text, {})

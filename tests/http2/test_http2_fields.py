@@ -58,6 +58,27 @@ def test_what_trailer_lines_takes_ends_a_chunked_body(more):
     assert b"".join(found) == lines
 
 
+@pytest.mark.parametrize(
+    ("names", "invalid"),
+    [
+        pytest.param(["accept", "x-1"], [], id="letters, digits and hyphens"),
+        pytest.param(["x_y", "a", "b.c"], ["x_y", "b.c"], id="others"),
+    ],
+)
+@pytest.mark.parametrize("drops", [True, False])
+def test_headers_with_invalid_names_are_told_and_dropped_if_so_set(names, invalid, drops):
+    """alb.md 6.4; a request is malformed whether or not what makes it so would be dropped."""
+    fields = [(b":method", b"GET"), (b":scheme", b"https"), (b":path", b"/"), (b":authority", b"a")]
+    request = request_of([*fields, *((name.encode(), b"1") for name in names)], drops_invalid_names=drops)
+
+    kept = [name for name in names if not (drops and name in invalid)]
+    assert request.invalid_names is bool(invalid)
+    assert [name for name, _ in request.headers] == [b"Host", *(name.encode() for name in kept)]
+    assert request.fields.keys() == {b"host", *(name.encode() for name in kept)}
+    with pytest.raises(ClientError):
+        request_of([(b"x_y", b"1"), *fields], drops_invalid_names=drops)
+
+
 def test_a_request_to_a_target():
     head = b"POST /a HTTP/1.1\r\nHost: b:1\r\nX-One: 1\r\nconnection: x\r\ntransfer-encoding: chunked\r\n\r\n"
     fields, length = request_fields(head, "http")

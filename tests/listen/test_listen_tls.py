@@ -16,7 +16,8 @@ from proxy.config.certificates import TableFiles
 from proxy.config.load import load
 from proxy.config.model import CertificateFacts, ListenerConfig
 from proxy.config.ssl_policies import DEFAULT_SSL_POLICY, SSL_POLICIES
-from proxy.listen.tls import TlsError, choose, find, selections, session_of, tls_context
+from proxy.listen.sni import choose, find, selections
+from proxy.listen.tls import TlsError, session_of, tls_context
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 

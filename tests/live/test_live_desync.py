@@ -1,6 +1,7 @@
 """What is not plain, on the wire: passed in a plain form, closed after, or refused, by mode (alb.md 6.4, 6.8)."""
 
 import pytest
+from http2_peers import Http2Client
 from live_gateway import wait_until
 from wire import Closed, connect
 
@@ -51,6 +52,30 @@ def test_defensive_passes_it_plainly(gateway, target, data, target_line, closes)
     assert record.classification_reason
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"GET /\r\n", id="as HTTP/0.9 has it: the line alone"),
+        pytest.param(b"GET /\n", id="the line alone, with LF"),
+        pytest.param(b"GET /\r\n\r\n", id="and an empty line"),
+        pytest.param(b"GET /\r\nHost: x\r\n\r\n", id="and headers"),
+        pytest.param(b"GET http://x/\r\n", id="absolute"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["monitor", "defensive", "strictest"])
+def test_a_request_line_without_a_version_is_refused_at_once(gateway, target, data, mode):
+    """Nobody is kept waiting for the rest of a head that HTTP/0.9 does not have."""
+    one = target()
+    live = gateway(one.port, attributes=LoadBalancerAttributes(desync_mitigation_mode=mode))
+    with connect(live.port) as client:
+        client.send(data)
+        response = client.response()
+        assert (response.status, response.first_line) == (400, b"HTTP/1.1 400 Bad Request")
+        assert client.is_at_end()
+    assert live.record().status == 400
+    assert one.requests == []
+
+
 def test_monitor_keeps_the_connection_and_strictest_refuses(gateway, target):
     twice = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab"
     one = target()
@@ -74,14 +99,18 @@ def test_monitor_keeps_the_connection_and_strictest_refuses(gateway, target):
     }
 
 
-@pytest.mark.parametrize("door", ["listener", "asgi"])
+@pytest.mark.parametrize("door", ["listener", "http2", "asgi"])
 @pytest.mark.parametrize("drops", [True, False])
 def test_invalid_names_are_counted_and_dropped_if_so_set(gateway, target, drops, door):
     one = target()
     live = gateway(one.port, attributes=LoadBalancerAttributes(drop_invalid_header_fields=drops), door=door)
-    with connect(live.port) as client:
-        client.send(b"GET / HTTP/1.1\r\nHost: x\r\nX_y: 1\r\nX-y: 2\r\n\r\n")
-        assert client.response().status == 200
+    if door == "http2":
+        with Http2Client(live.port) as client:
+            assert client.ask(headers=[("x_y", "1"), ("x-y", "2")]).status == 200
+    else:
+        with connect(live.port) as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: x\r\nX_y: 1\r\nX-y: 2\r\n\r\n")
+            assert client.response().status == 200
     assert one.requests[0].values("x_y") == ([] if drops else [b"1"])
     assert one.requests[0].values("x-y") == [b"2"]
     live.record()

@@ -17,10 +17,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from athena import access_log_row, connection_log_row
+from athena import access_log_row, connection_log_row, row_of_client
 from certificates import Authority
 from cryptography import x509
-from live_gateway import wait_until
 from scripted_target import OK, ScriptedTarget
 from served import Served, free_port, serving
 from wire import Wire
@@ -74,6 +73,7 @@ class Secure:
         self.authority = Authority(folder)
         self.ports = {name: free_port() for name in PORTS}
         self.served: Served
+        self.last_port = 0
         issue = self.authority.issue
         issue("default", "default.example.com")
         issue("shop", "shop.example.com")
@@ -106,6 +106,7 @@ class Secure:
         self, name: str | None = "shop.example.com", *, port: int = 0, context: ssl.SSLContext | None = None
     ) -> ssl.SSLSocket:
         plain = socket.create_connection(("127.0.0.1", port or self.served.port), timeout=10)
+        self.last_port = plain.getsockname()[1]
         try:
             return (context or self.context()).wrap_socket(plain, server_hostname=name)
         except BaseException:
@@ -128,6 +129,14 @@ class Secure:
             certificate = x509.load_der_x509_certificate(client.getpeercert(binary_form=True) or b"")
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         return extension.value.get_values_for_type(x509.DNSName)
+
+    def access_row(self) -> dict[str, str]:
+        """What the access log has of the last request over the last connection."""
+        return row_of_client(self.folder / "access.log", self.last_port, access_log_row)
+
+    def connection_row(self) -> dict[str, str]:
+        """What the connection log has of the last connection."""
+        return row_of_client(self.folder / "connections.log", self.last_port, connection_log_row)
 
     def last_headers(self) -> dict[str, str]:
         request = self.target.requests[-1]
@@ -276,11 +285,6 @@ def test_what_a_target_learns(secure: Secure) -> None:
     ]
 
 
-def last_line(path: Path, lines: int) -> str:
-    wait_until(lambda: path.exists() and path.read_text().count("\n") > lines, "no line")
-    return path.read_text().splitlines()[-1]
-
-
 @pytest.mark.parametrize(
     ("name", "domain"),
     [
@@ -292,12 +296,9 @@ def last_line(path: Path, lines: int) -> str:
 def test_the_access_log_names_cipher_version_domain_and_certificate(
     secure: Secure, name: str | None, domain: str
 ) -> None:
-    log = secure.folder / "access.log"
-    before = log.read_text().count("\n") if log.exists() else 0
-
     secure.ask(name)
 
-    row = access_log_row(last_line(log, before))
+    row = secure.access_row()
     assert (row["type"], row["ssl_protocol"], row["domain_name"]) == ("https", "TLSv1.3", domain)
     assert row["ssl_cipher"].startswith("TLS_")
     assert row["request_url"].startswith(f"https://shop.example.com:{secure.served.port}/")
@@ -310,22 +311,20 @@ def test_the_access_log_names_cipher_version_domain_and_certificate(
 
 
 def test_a_resumed_session_is_told_from_a_new_one(secure: Secure) -> None:
-    log = secure.folder / "access.log"
     context = secure.context(version=ssl.TLSVersion.TLSv1_2)
     with secure.connect(context=context) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         client.recv(65536)
         session = client.session
-    before = log.read_text().count("\n")
-
     plain = socket.create_connection(("127.0.0.1", secure.served.port), timeout=10)
+    secure.last_port = plain.getsockname()[1]
     with context.wrap_socket(plain, server_hostname="shop.example.com", session=session) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         client.recv(65536)
         assert client.session_reused
         assert client.selected_alpn_protocol() is None
 
-    assert access_log_row(last_line(log, before))["chosen_cert_arn"] == "session-reused"
+    assert secure.access_row()["chosen_cert_arn"] == "session-reused"
 
 
 def test_http_is_redirected_to_https(secure: Secure) -> None:
@@ -340,8 +339,6 @@ def test_http_is_redirected_to_https(secure: Secure) -> None:
 
 
 def test_a_trusted_client_is_made_known_to_the_target(secure: Secure) -> None:
-    log = secure.folder / "connections.log"
-    before = log.read_text().count("\n") if log.exists() else 0
     context = secure.context(client="client")
     with secure.connect("default.example.com", port=secure.ports["MUTUAL"], context=context) as client:
         client.sendall(
@@ -366,7 +363,7 @@ def test_a_trusted_client_is_made_known_to_the_target(secure: Secure) -> None:
     leaf = headers["x-amzn-mtls-clientcert-leaf"]
     assert urllib.parse.unquote(leaf) == pem
     assert leaf.startswith("-----BEGIN%20CERTIFICATE-----%0AMII")
-    row = connection_log_row(last_line(log, before))
+    row = secure.connection_row()
     assert row["leaf_client_cert_serial_number"] == headers["x-amzn-mtls-clientcert-serial-number"]
     assert row["leaf_client_cert_validity"] == headers["x-amzn-mtls-clientcert-validity"]
     assert row["tls_verify_status"] == "Success"
@@ -490,8 +487,6 @@ def test_a_websocket(secure: Secure) -> None:
         while data := wire.socket.recv(65536):
             wire.send(data.upper())
 
-    log = secure.folder / "access.log"
-    before = log.read_text().count("\n")
     with scripted(secure, talk), secure.connect() as client:
         client.sendall(
             b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -505,7 +500,7 @@ def test_a_websocket(secure: Secure) -> None:
         client.unwrap()
 
     assert received.startswith(b"HTTP/1.1 101")
-    assert access_log_row(last_line(log, before))["type"] == "wss"
+    assert secure.access_row()["type"] == "wss"
     assert "eof_received" not in secure.served.log.read_text()
 
 

@@ -12,6 +12,7 @@ from time import time
 
 import httpx
 import pytest
+from athena import access_log_row
 from live_gateway import LiveGateway, wait_until
 from scripted_target import ScriptedTarget
 from served import Served, serving
@@ -28,9 +29,11 @@ from proxy.config.model import (
     TargetGroupConfig,
 )
 from proxy.http1.sealed import Sealer
+from proxy.observe.alb_lines import AlbLines
 from proxy.runtime import build
 from proxy.targets.health import ProbeResult
 
+INVALID = "AWSALBTGCookieInvalid"
 DOORS = pytest.mark.parametrize("door", ["listener", "asgi"])
 KEY = b"the key of these tests, long enough"
 LB = TargetGroupAttributes(stickiness=StickinessConfig("lb_cookie", 3600))
@@ -442,25 +445,33 @@ def test_without_group_stickiness_a_cookie_does_not_count(gateway, target):
 
 
 @pytest.mark.parametrize(
-    "value",
+    ("value", "remark"),
     [
-        pytest.param("x", id="nonsense"),
-        pytest.param(Sealer(KEY).seal(b"AWSALBTG", b"nobody", valid_until=9e9).decode(), id="of an unknown group"),
-        pytest.param(Sealer(KEY).seal(b"AWSALBTG", b"targets", valid_until=1).decode(), id="out of date"),
-        pytest.param(Sealer(KEY).seal(b"AWSALB/targets", b"targets", valid_until=9e9).decode(), id="of a target"),
+        pytest.param("x", INVALID, id="nonsense"),
+        pytest.param("x" * 600, INVALID, id="too long"),
+        pytest.param(Sealer(KEY).seal(b"AWSALBTG", b"nobody", valid_until=9e9).decode(), "", id="of an unknown group"),
+        pytest.param(Sealer(KEY).seal(b"AWSALBTG", b"targets", valid_until=1).decode(), "", id="out of date"),
+        pytest.param(
+            Sealer(KEY).seal(b"AWSALB/targets", b"targets", valid_until=9e9).decode(), INVALID, id="of a target"
+        ),
         pytest.param(
             Sealer(KEY).seal(b"AWSALBTG", b"targets", valid_until=9e9).decode().replace("=", "%3D") + "%41",
+            INVALID,
             id="URL-encoded",
         ),
     ],
 )
-def test_a_group_cookie_that_does_not_hold_is_replaced(gateway, target, value):
+def test_a_group_cookie_that_does_not_hold_is_replaced(gateway, target, value, remark):
+    """The access log says so of one that was not made here (alb.md 3.1, 9.3); the request is served all the same."""
     live = gateway()
     two_groups(live, target, 0, 1)
     with browser(live) as client:
         response = client.get("/", headers={"Cookie": f"AWSALBTG={value}"})
         assert response.text[0] == "u"
         assert names(response) == ["AWSALBTG", "AWSALBTGCORS"]
+    record = live.record()
+    assert (record.status, record.reason, record.remark) == (200, "", remark)
+    assert access_log_row(AlbLines().line(record))["lambda_error_reason"] == (remark or "-")
 
 
 def test_group_and_target_stickiness_together(gateway, target):

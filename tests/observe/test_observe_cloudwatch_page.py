@@ -80,6 +80,7 @@ def test_a_query_uses_metrics_and_labels_that_exist(query: str) -> None:
 def traffic() -> list[tuple[int, RequestRecord]]:
     """How many of which request; each kind another number, so that no query can count the wrong one."""
     nobody: dict[str, Any] = {"target_group": "", "target_id": "", "target_status": 0, "head_at": 0.0}
+    of_function: dict[str, Any] = {"target_id": "resize"}
     failed: dict[str, Any] = {"target_status": 0, "head_at": 0.0}
     return [
         (100, forwarded(rule="a")),
@@ -95,30 +96,34 @@ def traffic() -> list[tuple[int, RequestRecord]]:
         (23, forwarded(rule="a", status=503, **nobody)),
         (29, forwarded(rule="a", status=507, reason="Redirect.TooLong", **nobody)),
         (31, forwarded(rule="a", status=500, reason="Gateway.InternalError", **nobody)),
+        (41, forwarded(rule="a", **of_function)),
+        (43, forwarded(rule="a", status=502, reason="LambdaUnhandled", **of_function, **failed)),
+        (47, forwarded(rule="a", status=502, reason="LambdaServiceException", **of_function, **failed)),
         (37, refused(request_bytes=0, response_bytes=0)),
     ]
 
 
+FUNCTION = 41 + 43 + 47
 FORWARDED = 100 + 1 + 2 + 3 + 5 + 7 + 13
-OF_RULE_A = 100 + 1 + 17 + 19 + 23 + 29 + 31
+OF_RULE_A = FUNCTION + 100 + 1 + 17 + 19 + 23 + 29 + 31
 EXPECTED = {
-    "RequestCount": FORWARDED,
-    "RequestCount (TargetGroup)": FORWARDED,
-    "RequestCountPerTarget (TargetGroup)": FORWARDED / 2,
+    "RequestCount": FORWARDED + FUNCTION,
+    "RequestCount (TargetGroup)": FORWARDED + FUNCTION,
+    "RequestCountPerTarget (TargetGroup)": (FORWARDED + FUNCTION) / 2,
     "ActiveConnectionCount": 40 + 50,
     "NewConnectionCount": 60 + 3,
     "ProcessedBytes": (sum(count for count, _ in traffic()) - 37) * 800,
     "RuleEvaluations": OF_RULE_A + 2 * (2 + 3) + 2 * (5 + 7 + 11 + 13),
-    "HTTPCode_Target_2XX_Count": 100,
+    "HTTPCode_Target_2XX_Count": 100 + 41,
     "HTTPCode_Target_3XX_Count": 1,
     "HTTPCode_Target_4XX_Count": 2,
     "HTTPCode_Target_5XX_Count": 3,
     "HTTPCode_Target_5XX_Count (TargetGroup)": 3,
     "HTTPCode_ELB_3XX_Count": 17,
     "HTTPCode_ELB_4XX_Count": 13 + 37 + 19,
-    "HTTPCode_ELB_5XX_Count": 5 + 7 + 11 + 29 + 31 + 23,
+    "HTTPCode_ELB_5XX_Count": 43 + 47 + 5 + 7 + 11 + 29 + 31 + 23,
     "HTTPCode_ELB_500_Count": 31,
-    "HTTPCode_ELB_502_Count": 5,
+    "HTTPCode_ELB_502_Count": 5 + 43 + 47,
     "HTTPCode_ELB_503_Count": 11 + 23,
     "HTTPCode_ELB_504_Count": 7,
     "HTTP_Fixed_Response_Count": 19 + 23,
@@ -137,6 +142,13 @@ EXPECTED = {
     "HealthyStateRouting (TargetGroup)": 0,
     "UnhealthyStateRouting (TargetGroup)": 1,
     "UnhealthyRoutingRequestCount (TargetGroup)": 8,
+    "AnomalousHostCount (TargetGroup)": 5,
+    "MitigatedHostCount (TargetGroup)": 2,
+    "NonStickyRequestCount": 4 + 3,
+    "AppCookieNonStickinessCount": 3,
+    "LambdaInternalError (TargetGroup)": 47,
+    "LambdaUserError (TargetGroup)": 43,
+    "LambdaTargetProcessedBytes": (FORWARDED + 11 + FUNCTION) * 800,
     "ELBAuthSuccess": 3,
     "ELBAuthFailure": 5,
     "ELBAuthError": 4,
@@ -183,7 +195,16 @@ def _labels(name: str) -> str:
 
 def _growth(name: str) -> int:
     """How much of the traffic one minute has: three times 20 s; levels and averages stay as they are."""
-    levels = ("Active", "TargetResponseTime", "ELBAuthLatency", "Healthy", "UnHealthyHost", "UnhealthyState")
+    levels = (
+        "Active",
+        "TargetResponseTime",
+        "ELBAuthLatency",
+        "Healthy",
+        "UnHealthyHost",
+        "UnhealthyState",
+        "Anomalous",
+        "Mitigated",
+    )
     return 1 if name.startswith(levels) else 3
 
 
@@ -215,8 +236,11 @@ def _series_of_a_minute() -> list[dict[str, str]]:
             client_connections=(40, 60),
             target_connections={"users": 50},
             target_states={("users", "healthy"): 2, ("users", "unhealthy"): 3, ("users", "draining"): 1},
+            target_types={"users": "lambda"},
             fail_open={"users": True},
             unhealthy_routing_requests={"users": 8},
+            anomalies={"users": (5, 2)},
+            nonsticky_requests={("users", "lb_cookie"): 4, ("carts", "app_cookie"): 3},
         )
     )
     series = []

@@ -31,6 +31,8 @@ CONTRACT = {
     "strangler_overhead_seconds": ("histogram", {"listener"}),
     "strangler_target_healthy": ("gauge", {"target_group", "target"}),
     "strangler_elb_errors_total": ("counter", {"code", "reason"}),
+    "strangler_lambda_errors_total": ("counter", {"target_group", "reason"}),
+    "strangler_target_group_info": ("gauge", {"target_group", "target_type"}),
     "strangler_rule_last_hit_timestamp_seconds": ("gauge", {"listener", "rule"}),
     "strangler_rule_sampled_requests_total": ("counter", {"listener", "rule"}),
     "strangler_condition_sampled_matches_total": ("counter", {"listener", "rule", "field", "value"}),
@@ -53,6 +55,9 @@ CONTRACT = {
     "strangler_targets": ("gauge", {"target_group", "state"}),
     "strangler_target_group_fail_open": ("gauge", {"target_group"}),
     "strangler_unhealthy_routing_requests_total": ("counter", {"target_group"}),
+    "strangler_anomalous_targets": ("gauge", {"target_group"}),
+    "strangler_mitigated_targets": ("gauge", {"target_group"}),
+    "strangler_nonsticky_requests_total": ("counter", {"target_group", "type"}),
     "strangler_connection_log_dropped_total": ("counter", set()),
     "strangler_auth_success_total": ("counter", {"action"}),
     "strangler_auth_failure_total": ("counter", {"action", "reason"}),
@@ -103,7 +108,8 @@ def snapshot() -> Snapshot:
         logins.failed(error)
     metrics.authentication("jwt-validation").failed(TokenRejectedError("JWTHeaderNotPresent", ""))
     fixed = forwarded(rule="closed", target_group="", target_id="", target_status=0, head_at=0.0, status=403)
-    for record in (forwarded(), refused(), forwarded(reason="Target.ConnectionClosed"), fixed):
+    failed = forwarded(rule="resize", reason="LambdaUnhandled", target_status=0, head_at=0.0, status=502)
+    for record in (forwarded(), refused(), forwarded(reason="Target.ConnectionClosed"), fixed, failed):
         metrics.series(record.listener, record.rule, record.target_group).record(record)
     transactions = Transactions(TransactionsConfig())
     transactions.namer.give(given_templates([parse_pattern("GET /api/users")]))
@@ -115,8 +121,11 @@ def snapshot() -> Snapshot:
             reload=ReloadState(successful=True, timestamp=1_700_000_000.5, counts={"success": 1}),
             target_connections={"users": 1},
             target_states={("users", "healthy"): 1},
+            target_types={"users": "lambda"},
             fail_open={"users": False},
             unhealthy_routing_requests={"users": 2},
+            anomalies={"users": (1, 0)},
+            nonsticky_requests={("users", "lb_cookie"): 3},
         )
     )
     return merge([own, transactions.snapshot()])

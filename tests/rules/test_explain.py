@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from proxy.config.model import (
     ConditionConfig,
     FixedResponseConfig,
     ForwardConfig,
+    JwtValidationConfig,
     ListenerConfig,
+    LoginConfig,
     QueryPair,
     RedirectConfig,
     RuleConfig,
@@ -71,6 +74,7 @@ def test_a_forward() -> None:
     assert document == {
         "listener": "web",
         "rule": {"name": "users", "priority": 10},
+        "authentication": None,
         "action": "forward",
         "target_groups": {"monolith": 90, "users": 10, "spare": 0},
         "redirect": None,
@@ -85,6 +89,7 @@ def test_a_fixed_response() -> None:
     assert explained("/?utm_source=bot") == {
         "listener": "web",
         "rule": {"name": "bots", "priority": 5},
+        "authentication": None,
         "action": "fixed-response",
         "target_groups": {},
         "redirect": None,
@@ -98,6 +103,7 @@ def test_a_redirect() -> None:
     assert explained("/a/%C3%A9?x=1", ("User-Agent", "a mobile b")) == {
         "listener": "web",
         "rule": {"name": "mobile", "priority": 30},
+        "authentication": None,
         "action": "redirect",
         "target_groups": {},
         "redirect": {"status": 302, "location": "http://m.mycompany.com:80/a/%C3%A9?x=1"},
@@ -115,6 +121,7 @@ def test_the_default_rule() -> None:
     assert explained("/a/%C3%A9?x=1") == {
         "listener": "web",
         "rule": {"name": "default", "priority": None},
+        "authentication": None,
         "action": "forward",
         "target_groups": {"monolith": 1},
         "redirect": None,
@@ -139,3 +146,48 @@ def test_a_redirect_that_cannot_be_made_says_why() -> None:
 
     with pytest.raises(BadRequestError):
         explain(listener, compile_table(listener), RequestView.of("GET", "/"), forwarded_host=b"")
+
+
+LOGIN = LoginConfig(
+    "authenticate-oidc",
+    "https://id.mycompany.com",
+    "https://id.mycompany.com/authorize",
+    "https://id.mycompany.com/token",
+    "https://id.mycompany.com/userinfo",
+    "the-client-id",
+    "the-client-secret",
+    on_unauthenticated_request="deny",
+)
+TOKENS = JwtValidationConfig("https://tokens.mycompany.com", "https://tokens.mycompany.com/keys")
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        pytest.param(
+            "/api/users",
+            {
+                "type": "authenticate-oidc",
+                "issuer": "https://id.mycompany.com",
+                "on_unauthenticated_request": "deny",
+            },
+            id="a login",
+        ),
+        pytest.param(
+            "/",
+            {"type": "jwt-validation", "issuer": "https://tokens.mycompany.com", "on_unauthenticated_request": None},
+            id="the default rule's tokens",
+        ),
+        pytest.param("/?utm_source=bot", None, id="none on this rule"),
+    ],
+)
+def test_an_authentication_action_is_shown_without_its_secret(path: str, shown: dict[str, Any] | None) -> None:
+    bots, users, mobile = LISTENER.rules
+    rules = (bots, replace(users, authentication=LOGIN), mobile)
+    listener = replace(LISTENER, protocol="HTTPS", rules=rules, default_authentication=TOKENS)
+    view = RequestView.of("GET", path, [("Host", "api.mycompany.com")], scheme="https")
+
+    document = explain(listener, compile_table(listener), view, forwarded_host=b"api.mycompany.com")
+
+    assert document["authentication"] == shown
+    assert "the-client" not in json.dumps(document)

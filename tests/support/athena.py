@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
+
+from live_gateway import wait_until
 
 ACCESS_LOG = re.compile(
     r"([^ ]*) ([^ ]*) ([^ ]*) ([^ ]*):([0-9]*) ([^ ]*)[:-]([0-9]*) ([-.0-9]*) ([-.0-9]*) ([-.0-9]*)"
@@ -90,3 +94,20 @@ def connection_log_row(line: str) -> dict[str, str]:
     assert match is not None, f"Athena would make this line a row of nulls: {line!r}"
     assert match.groups()[-1] is None
     return dict(zip(CONNECTION_COLUMNS, match.groups()[:-1], strict=True))
+
+
+def row_of_client(path: Path, port: int, read: Callable[[str], dict[str, str]]) -> dict[str, str]:
+    """Wait for the line of the client that has this port, the last one if there are several.
+
+    Args:
+        read: `access_log_row` or `connection_log_row`.
+    """
+    found: list[dict[str, str]] = []
+
+    def is_there() -> bool:
+        whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
+        found[:] = [row for each in whole.splitlines() if (row := read(each))["client_port"] == str(port)]
+        return bool(found)
+
+    wait_until(is_there, lambda: f"{path.name} has no line for port {port}")
+    return found[-1]

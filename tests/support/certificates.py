@@ -22,9 +22,9 @@ Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 class Authority:
-    """A certificate authority of its own, with its certificate in `file`."""
+    """A certificate authority of its own or under another one, with its certificate in `file`."""
 
-    def __init__(self, folder: Path, name: str = "Test CA") -> None:
+    def __init__(self, folder: Path, name: str = "Test CA", *, under: Authority | None = None) -> None:
         self.folder = folder
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.subject = x509.Name(
@@ -34,9 +34,13 @@ class Authority:
                 x509.NameAttribute(NameOID.COMMON_NAME, name),
             ]
         )
-        self.certificate = self._sign(self.subject, self.key, is_authority=True)
+        self.certificate = (under or self)._sign(self.subject, self.key, is_authority=True)
         self.file = folder / f"{name.replace(' ', '-')}.pem"
         self.file.write_bytes(self.certificate.public_bytes(Encoding.PEM))
+
+    def private_key(self) -> bytes:
+        """Its own key as PEM."""
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     def issue(
         self,

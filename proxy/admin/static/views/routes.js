@@ -97,7 +97,7 @@ function table(listener, recent) {
       return h("tr", { key: rule.name, class: rule.hits ? null : "unused" },
         h("td", { class: "number" }, rule.priority ?? "default"), h("th", { scope: "row" }, rule.name),
         h("td", { class: "quiet wide" }, rule.conditions.map(conditionText).join("; ") || "everything else"),
-        h("td", { class: "action" }, weightBar(list, recent.monolith), actionText(rule.action)),
+        h("td", { class: "action" }, weightBar(list, recent.monolith), rule.authentication && `${rule.authentication.type}, then `, actionText(rule.action)),
         h("td", { class: "number" }, rate(rateOf(list))), h("td", { class: "number" }, duration(p95 || null)),
         h("td", { class: `number ${errors ? "bad" : ""}` }, count(errors)), h("td", { class: "number" }, count(rule.hits)),
         h("td", { class: "quiet" }, ago(rule.last_hit)));
