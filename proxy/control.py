@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 from proxy import stickiness
 from proxy.auth.authentication import has_logins
+from proxy.carveout.cpu_meter import CpuMeter
+from proxy.carveout.cpu_sources import CpuSource
 from proxy.carveout.monolith import monolith_of
 from proxy.carveout.progress import open_ledger
 from proxy.carveout.progress_keeper import ProgressKeeper
@@ -132,6 +134,7 @@ class Control:
             is told by its supervisor.
         parts: Over how many processes like this one the requests are spread.
         state_dir: Where what was learned is kept over a restart; None for nowhere.
+        cpu_sources: Where the CPU time of target groups is read.
 
     Attributes:
         followers: What goes along with each new table.
@@ -152,6 +155,7 @@ class Control:
         keeps_targets: bool = True,
         state_dir: Path | None = None,
         parts: int = 1,
+        cpu_sources: Sequence[CpuSource] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
@@ -169,6 +173,7 @@ class Control:
         key = cookie_key(environment)
         self._notes_cookie_key = keeps_targets and not key.lasts
         self.state_dir = state_dir
+        self._cpu_meter = CpuMeter(cpu_sources)
         self.gateway = Gateway(
             build(config, self.metrics),
             self.metrics,
@@ -204,6 +209,7 @@ class Control:
             self._progress = ProgressKeeper(ledger, self.metrics_snapshot, self.workload, self._monolith, self._clock)
             self._progress.start()
         self.gateway.start()
+        self._cpu_meter.start()
 
     async def stop(self) -> None:
         """End all background work."""
@@ -214,6 +220,7 @@ class Control:
         if self._remembering is not None:
             self._remembering.cancel()
             await asyncio.gather(self._remembering, return_exceptions=True)
+        await self._cpu_meter.stop()
         if self._keeper is not None:
             await self._keeper.stop()
         for log in (self.gateway.access_log, self.gateway.connection_log):
@@ -342,7 +349,9 @@ class Control:
     async def workload(self) -> Workload:
         """What is known of the transactions of the last hours, all processes together."""
         others = await self.followers.workloads()
-        return add([self.gateway.transactions.workload(), *others])
+        workload = add([self.gateway.transactions.workload(), *others])
+        self._cpu_meter.add_to(workload)
+        return workload
 
     async def pin_transactions(self, names: Sequence[str]) -> ReloadResult:
         """Write names into `transactions` of the table's file, and put that in force.

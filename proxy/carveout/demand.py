@@ -25,6 +25,7 @@ from proxy.carveout.server_timing import server_timing
 from proxy.carveout.workload import FINE_BUCKETS, TransactionLoad, WindowLoad, Workload
 from proxy.observe.families import DURATION_BUCKETS
 from proxy.observe.record import RequestRecord
+from proxy.observe.snapshot import Distribution, Value
 
 WINDOW_SECONDS: Final = 10
 OLD_WINDOW_SECONDS: Final = 60
@@ -142,6 +143,7 @@ class Cell:
         "cpu_seconds",
         "database_seconds",
         "errors",
+        "exposed",
         "first_byte_seconds",
         "group",
         "is_write",
@@ -194,6 +196,8 @@ class Cell:
         self.sessions = 0
         self.last_hit = 0.0
         self.waiting_since = 0.0
+        self.exposed: tuple[int, list[Value], list[Distribution]] | None = None
+        """The metrics made of it last, with the number of requests then."""
         self.neighbours: dict[str, int] = {}
         self.blocks: deque[_Block | None] = deque(maxlen=BLOCKS)
         self._windows = array("d")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from proxy.carveout.cpu import cpu_shares
 from proxy.carveout.naming import Namer
 from proxy.carveout.workload import FINE_BUCKETS, TransactionLoad, Workload
 
@@ -24,10 +25,10 @@ def transactions_report(workload: Workload, now: float) -> dict[str, Any]:
     for load in workload.transactions:
         busy, demand = totals.get(load.target_group, (0.0, 0.0))
         totals[load.target_group] = busy + load.seconds, demand + demands[load.name, load.target_group]
-    cpu = {group: sum(windows) for group, windows in workload.cpu_seconds.items()}
+    cpu = {group: _cpu_shares(workload, group) for group in totals}
     entries = [
         _entry(load, seconds, demands[load.name, load.target_group], totals[load.target_group])
-        | {"cpu_share": _cpu_share(load, workload, cpu)}
+        | {"cpu_share": cpu[load.target_group].get(load.name)}
         for load in workload.transactions
     ]
     entries.sort(key=lambda entry: (-entry["time_share"], entry["name"]))
@@ -78,14 +79,17 @@ def _entry(load: TransactionLoad, seconds: float, demand: float, totals: tuple[f
     }
 
 
-def _cpu_share(load: TransactionLoad, workload: Workload, cpu: dict[str, float]) -> float | None:
-    """By what the target reports itself (`Server-Timing: cpu`), of all that it reports."""
-    reported = sum(window.cpu_seconds for window in load.windows.values())
-    if not reported:
-        return None
-    group = [each for each in workload.transactions if each.target_group == load.target_group]
-    total = sum(window.cpu_seconds for each in group for window in each.windows.values())
-    return _share(reported, max(total, cpu.get(load.target_group, 0.0)))
+def _cpu_shares(workload: Workload, target_group: str) -> dict[str, float]:
+    """As the target reports it (`Server-Timing: cpu`), else by regression; empty when neither says anything."""
+    reported = {
+        load.name: sum(window.cpu_seconds for window in load.windows.values())
+        for load in workload.transactions
+        if load.target_group == target_group
+    }
+    total = sum(reported.values())
+    if total:
+        return {name: seconds / total for name, seconds in reported.items()}
+    return cpu_shares(workload, target_group)
 
 
 def _share(part: float, whole: float) -> float:

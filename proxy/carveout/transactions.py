@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.carveout.demand import MAX_SAMPLES, Demand
+from proxy.carveout.demand import MAX_SAMPLES, Cell, Demand
 from proxy.carveout.naming import Namer, Template, given_templates, load_templates, save_templates
 from proxy.carveout.sessions import Sessions, client_key, session_key
 from proxy.carveout.workload import Workload
@@ -190,14 +190,11 @@ class Transactions:
         requests: list[Value] = []
         durations: list[Distribution] = []
         for cell in self.demand.cells:
-            labels = [cell.name, cell.target_group]
-            by_class: dict[str, int] = {}
-            for code, count in zip(CODES, cell.codes, strict=True):
-                by_class[code] = by_class.get(code, 0) + count
-            requests += [{"labels": [*labels, code], "value": count} for code, count in by_class.items() if count]
-            counts = cell.duration_counts
-            if any(counts):
-                durations.append({"labels": labels, "counts": counts, "sum": cell.seconds})
+            if cell.exposed is None or cell.exposed[0] != cell.requests:
+                # Workers report every second, and most transactions are asked for less often than that.
+                cell.exposed = cell.requests, *_exposed(cell)
+            requests += cell.exposed[1]
+            durations += cell.exposed[2]
         values: dict[str, list[Value]] = {
             families.TRANSACTION_NAMES.name: [
                 {"labels": [source], "value": count} for source, count in self.namer.counts.items()
@@ -210,6 +207,16 @@ class Transactions:
             "values": values,
             "distributions": {families.TRANSACTION_DURATION.name: durations} if durations else {},
         }
+
+
+def _exposed(cell: Cell) -> tuple[list[Value], list[Distribution]]:
+    labels = [cell.name, cell.target_group]
+    by_class: dict[str, int] = {}
+    for code, count in zip(CODES, cell.codes, strict=True):
+        by_class[code] = by_class.get(code, 0) + count
+    values: list[Value] = [{"labels": [*labels, code], "value": count} for code, count in by_class.items() if count]
+    counts = cell.duration_counts
+    return values, [{"labels": labels, "counts": counts, "sum": cell.seconds}] if any(counts) else []
 
 
 @lru_cache(maxsize=256)

@@ -18,6 +18,7 @@ import uvicorn
 from proxy.admin.app import create_admin
 from proxy.admin.live import end_streams
 from proxy.app import running
+from proxy.carveout.cpu_sources import CpuSource, parse_cpu_source
 from proxy.cli.flags import UsageError
 from proxy.cli.logs import log_options, open_logs
 from proxy.cli.ports import bind, tls_problems
@@ -68,6 +69,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keeps learned names and progress; none for nowhere (default: .strangler beside FILE)",
     )
+    parser.add_argument(
+        "--target-cpu",
+        metavar="GROUP=SOURCE",
+        action="append",
+        help="CPU time of a target group: pid:NUMBER, file:/.../cpu.stat, http://CADVISOR/metrics?container=NAME",
+    )
     parser.add_argument("--access-log", metavar="FILE", help="one line a request; - for standard output")
     parser.add_argument("--access-log-format", choices=sorted(FORMATS), default="json", help="of the access log")
     parser.add_argument("--elb-name", metavar="NAME", default=DEFAULT_ELB_NAME, help="the load balancer's in alb lines")
@@ -88,6 +95,7 @@ class _Start:
     warnings: list[Problem]
     admin_socket: socket
     state_dir: Path | None
+    cpu_sources: list[CpuSource]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -112,11 +120,12 @@ def run(args: argparse.Namespace) -> int:
         return 2
     warnings = in_order([*warnings, *analyse(config, os.environ).problems])
     log_warnings(path, warnings)
+    cpu_sources = _cpu_sources(args.target_cpu or [], config)
     state_dir = open_state_dir(args.state_dir, path)
     try:
         sockets = [bind(args.host, listener.port) for listener in config.listeners]
         admin_socket = bind(args.admin_host, args.admin_port)
-        start = _Start(args, path, content, config, warnings, admin_socket, state_dir)
+        start = _Start(args, path, content, config, warnings, admin_socket, state_dir, cpu_sources)
         if args.workers == 1:
             access_log, connection_log = open_logs(log_options(args))
             main = _serve(start, sockets, access_log, connection_log)
@@ -135,6 +144,21 @@ def run(args: argparse.Namespace) -> int:
         print(f"strangler serve: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _cpu_sources(written: list[str], config: Config) -> list[CpuSource]:
+    sources: dict[str, CpuSource] = {}
+    for text in written:
+        try:
+            source = parse_cpu_source(text)
+        except ValueError as error:
+            raise UsageError(f"--target-cpu {error}") from None
+        if source.target_group not in config.target_groups:
+            raise UsageError(f"--target-cpu {text}: there is no target group {source.target_group!r}")
+        if source.target_group in sources:
+            raise UsageError(f"--target-cpu {text}: {source.target_group!r} has a source already")
+        sources[source.target_group] = source
+    return list(sources.values())
 
 
 def _share_cookie_key(args: argparse.Namespace) -> None:
@@ -177,6 +201,7 @@ async def _serve(
         access_log=access_log,
         connection_log=connection_log,
         state_dir=start.state_dir,
+        cpu_sources=start.cpu_sources,
     )
     server = ListenerServer(listener_config(control), control, start.args.host)
     admin = _QuietAdminServer(_admin_config(control, start.args))
@@ -194,7 +219,12 @@ async def _supervise(start: _Start) -> None:
     """Several workers: this process reads the table, checks the targets and serves the admin port."""
     args = start.args
     control = Control(
-        start.path, start.config, content=start.content, problems=start.warnings, state_dir=start.state_dir
+        start.path,
+        start.config,
+        content=start.content,
+        problems=start.warnings,
+        state_dir=start.state_dir,
+        cpu_sources=start.cpu_sources,
     )
     options = {
         "path": str(start.path),

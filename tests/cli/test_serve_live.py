@@ -36,6 +36,23 @@ def strangler(*arguments: str, **environment: str) -> subprocess.CompletedProces
     )
 
 
+USAGE = {
+    "no source of CPU time": (("--target-cpu", "only=x"), "GROUP=pid:NUMBER"),
+    "CPU time of no target group": (("--target-cpu", "other=pid:1"), "there is no target group 'other'"),
+    "a state folder that cannot be": (("--state-dir", "/dev/null/x"), "--state-dir /dev/null/x"),
+}
+
+
+@pytest.mark.parametrize(("flags", "says"), USAGE.values(), ids=USAGE)
+def test_flags_of_the_carve_out_that_cannot_be(flags: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    table = tmp_path / "routes.yaml"
+    table.write_text(TABLE.format(target=9).replace("PORT", str(free_port())))
+    ended = strangler("serve", "--config", str(table), "--admin-port", str(free_port()), *flags)
+    assert ended.returncode == 2
+    assert says in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.fixture
 def target() -> ScriptedTarget:
     target = ScriptedTarget()

@@ -26,7 +26,7 @@ from proxy.carveout.naming.templates import Template
 
 MAX_WORDS: Final = 128
 """Word children of a node; more are values, whatever they have in common."""
-MAX_NODES: Final = 30_000
+MAX_NODES: Final = 12_000
 EARNED_REQUESTS: Final = 5
 """Requests after which a word may be a literal."""
 TEMPLATE_REQUESTS: Final = 3
@@ -62,6 +62,7 @@ class Node:
         "is_literal",
         "is_mixed",
         "leaves",
+        "merged",
         "shared",
         "stays",
     )
@@ -78,6 +79,8 @@ class Node:
         """Whether it stays a literal among values."""
         self.shared: set[str] = set()
         """What the children have in common that are values though they look like words."""
+        self.merged: set[str] = set()
+        """Literals that turned out to be values, which they stay."""
         self.is_mixed = False
         """Whether the extensions of values say nothing."""
 
@@ -101,6 +104,7 @@ class Node:
         for key, child in other.children.items():
             self.put(key, child)
         self.shared |= other.shared
+        self.merged |= other.merged
 
     def put(self, key: str, child: Node) -> None:
         """Add a child; one that is there under this key takes it in."""
@@ -109,6 +113,10 @@ class Node:
             self.children[key] = child
         else:
             mine.absorb(child)
+
+    def takes_as_value(self, text: str, follows: str) -> bool:
+        """Whether a word is a value here, by what follows it."""
+        return _is_in(follows, self.shared) or text in self.merged
 
     def value_key(self, kind: str) -> str:
         """The key under which a value of this kind is: where words are values, ids are words."""
@@ -162,7 +170,7 @@ class Learner:
 
     def _step(self, node: Node, text: str, kind: str, follows: str) -> Node | None:
         key = text
-        if not text or (node.shared and text not in node.children and _is_in(follows, node.shared)):
+        if not text or (node.shared and text not in node.children and node.takes_as_value(text, follows)):
             key = node.value_key(kind)
         child = node.children.get(key)
         if child is None:
@@ -221,6 +229,8 @@ class Learner:
         outstanding = self._outstanding([child for _, child in values]) if is_first else 0
         for key, child in values[outstanding:]:
             del node.children[key]
+            if child.is_literal:
+                node.merged.add(key)
             node.put(node.value_key(_kind_of(key)), child)
 
     def _outstanding(self, children: list[Node]) -> int:
@@ -277,13 +287,46 @@ class Learner:
         return sorted(found, key=lambda template: (-template.requests, template.name))
 
     def _earn(self, node: Node) -> None:
-        words = node.words()
-        total = sum(child.count for _, child in words)
-        once = sum(1 for _, child in words if child.count == 1)
-        is_known = (once + 1) / (total + 1) < MOSTLY_NEW
-        for _, child in words:
-            if is_known and not child.is_literal and self._is_earned(child):
-                child.is_literal = True
+        candidates = [child for _, child in node.words() if not child.is_literal and self._is_earned(child)]
+        if not candidates:
+            return
+        words = [child for _, child in node.words()]
+        once = sum(1 for child in words if child.count == 1)
+        if (once + 1) / (sum(child.count for child in words) + 1) >= MOSTLY_NEW:
+            return
+        families = _families(words)
+        for child in candidates:
+            child.is_literal = _novelty(child, families) < MOSTLY_NEW
+
+
+class _Family:
+    """Siblings that have something in common: how many they are, their requests, and how many were seen once."""
+
+    __slots__ = ("members", "once", "requests")
+
+    def __init__(self) -> None:
+        self.members = self.requests = self.once = 0
+
+
+def _families(words: Iterable[Node]) -> dict[str, _Family]:
+    families: dict[str, _Family] = {}
+    for child in words:
+        for feature, count in child.features():
+            family = families.setdefault(feature, _Family())
+            family.members += 1
+            family.requests += count
+            family.once += count == 1
+    return families
+
+
+def _novelty(child: Node, families: dict[str, _Family]) -> float:
+    """How new the siblings are that are like this one: the share of those seen once, by what they have in common."""
+    unseen = 0.0
+    for feature, count in child.features():
+        family = families[feature]
+        if family.members > 3:
+            unseen += count * family.once / family.requests
+    return unseen / child.count
 
 
 def _kind_of(key: str) -> str:
@@ -301,23 +344,16 @@ def _is_in(feature: str, shared: set[str]) -> bool:
 
 def _shared_by_values(words: list[tuple[str, Node]], is_old: bool) -> set[str]:
     """What words have in common that proved to be values."""
-    requests: Counter[str] = Counter()
-    once: Counter[str] = Counter()
-    holders = Counter(feature for _, child in words for feature, _ in child.features())
-    for _, child in words:
-        any_word = 0
-        is_alone = False
-        for feature, count in child.features():
-            requests[feature] += count
-            once[feature] += count == 1
-            if _is_word(feature):
-                any_word += count
-                is_alone = holders[feature] == 1
-        # That any word follows is only in common where it is another one each time: `/{owner}/{repository}`. Where
-        # the same few follow, as in `/{tenant}/settings`, each of these is in common.
-        requests[ANY_WORD] += any_word
-        once[ANY_WORD] += any_word == 1 and is_alone
-    return {feature for feature in requests if _are_values(requests[feature], once[feature], is_old)}
+    children = [child for _, child in words]
+    families = _families(children)
+    # That any word follows is only in common where it is another one each time: `/{owner}/{repository}`. Where the
+    # same few follow, as in `/{tenant}/settings`, each of these is in common.
+    any_word = families[ANY_WORD] = _Family()
+    for child in children:
+        following = [(feature, count) for feature, count in child.features() if _is_word(feature)]
+        any_word.requests += sum(count for _, count in following)
+        any_word.once += [count for _, count in following] == [1] and families[following[0][0]].members == 1
+    return {feature for feature, family in families.items() if _are_values(family.requests, family.once, is_old)}
 
 
 def _are_values(requests: int, once: int, is_old: bool) -> bool:
