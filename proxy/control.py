@@ -206,7 +206,7 @@ class Control:
             self._keeper.replace(groups)
             self._remembering = asyncio.create_task(self._remember(), name="remember the last minutes")
             ledger = await asyncio.to_thread(open_ledger, self.state_dir)
-            self._progress = ProgressKeeper(ledger, self.metrics_snapshot, self.workload, self._monolith, self._clock)
+            self._progress = ProgressKeeper(ledger, self.metrics_snapshot, self._monolith, self._clock)
             self._progress.start()
         self.gateway.start()
         self._cpu_meter.start()
@@ -349,7 +349,9 @@ class Control:
     async def workload(self) -> Workload:
         """What is known of the transactions of the last hours, all processes together."""
         others = await self.followers.workloads()
-        workload = add([self.gateway.transactions.workload(), *others])
+        frozen = self.gateway.transactions.freeze()
+        # A day of many transactions takes a second, which requests should not wait for.
+        workload = await asyncio.to_thread(lambda: add([frozen.workload(), *others]))
         self._cpu_meter.add_to(workload)
         return workload
 

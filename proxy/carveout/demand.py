@@ -17,6 +17,7 @@ from array import array
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from proxy.carveout.naming import OTHER, UNMATCHED
@@ -250,7 +251,7 @@ class Cell:
     def _since_block(self) -> _Block:
         sums = [getattr(self, name) - before for name, before in zip(_SUMS, self._block_sums, strict=True)]
         counts = [now - before for now, before in zip(self.counts, self._block_counts, strict=True)]
-        return _Block(sums, counts, self._windows, self.neighbours)
+        return _Block(sums, counts, self._windows[:], dict(self.neighbours))
 
     @property
     def duration_counts(self) -> list[int]:
@@ -465,27 +466,67 @@ class Demand:
 
     def workload(self) -> Workload:
         """What is known of the last hours, up to now."""
-        now = self._now()
-        window = int(now // WINDOW_SECONDS)
+        return self.freeze().workload()
+
+    def freeze(self) -> FrozenDemand:
+        """The counts as they are now, to be put together in another thread: that takes a second for many names."""
+        window = int(self._now() // WINDOW_SECONDS)
+        cells = []
         for cell in self._cells.values():
             cell.close_window(self._window)
+            cells.append(_FrozenCell(cell.name, cell.target_group, cell.last_hit, list(cell.all_blocks())))
         width = OLD_WINDOW_SECONDS if self._closed_blocks else WINDOW_SECONDS
-        factor = width // WINDOW_SECONDS
         oldest = max(self._first_window, (self._block - BLOCKS) * BLOCK_SECONDS // WINDOW_SECONDS)
-        start = oldest // factor
+        workers = {name: found for name, group in self._groups.items() if (found := group.workers) is not None}
+        return FrozenDemand(cells, dict(self.renamed), window, oldest, width, self.objective_seconds, workers)
+
+
+@dataclass(frozen=True, slots=True)
+class _FrozenCell:
+    name: str
+    target_group: str
+    last_hit: float
+    blocks: list[_Block]
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenDemand:
+    """Counts of one moment; nothing in it changes any more.
+
+    Attributes:
+        window, oldest: Indices of the last window and of the first that is kept, both of `WINDOW_SECONDS`.
+        width: Seconds of the windows to be.
+    """
+
+    cells: list[_FrozenCell]
+    renamed: dict[str, str]
+    window: int
+    oldest: int
+    width: int
+    objective_seconds: float
+    workers: dict[str, int]
+
+    def workload(self) -> Workload:
+        """All of it by the names that held then."""
+        factor = self.width // WINDOW_SECONDS
+        start = self.oldest // factor
         loads: dict[tuple[str, str], TransactionLoad] = {}
-        for cell in self._cells.values():
+        for cell in self.cells:
             key = (self.renamed.get(cell.name, cell.name), cell.target_group)
             load = loads.setdefault(key, TransactionLoad(*key))
             load.last_hit = max(load.last_hit, cell.last_hit)
-            old = list(cell.all_blocks())
-            for block in old:
-                is_open = block is old[-1]
+            for block in cell.blocks:
+                is_open = block is cell.blocks[-1]
                 _add_block(load, block, start, factor if is_open else 1, self.renamed)
         used = [load for load in loads.values() if load.windows or load.streams]
-        workers = {name: found for name, group in self._groups.items() if (found := group.workers) is not None}
-        count = window // factor - start + 1
-        return Workload(start * width, width, count, self.objective_seconds, used, workers=workers)
+        return Workload(
+            start * self.width,
+            self.width,
+            self.window // factor - start + 1,
+            self.objective_seconds,
+            used,
+            workers=dict(self.workers),
+        )
 
 
 def _add_block(load: TransactionLoad, block: _Block, start: int, factor: int, renamed: dict[str, str]) -> None:

@@ -14,11 +14,10 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.carveout.workload import Workload
 from proxy.observe import families
 from proxy.observe.snapshot import Snapshot
 
@@ -43,10 +42,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Requests and target seconds by target group since the gateway's start."""
+    """Requests and target seconds by target group since the gateway's start, and requests by transaction and group."""
 
     requests: Mapping[str, float]
     seconds: Mapping[str, float]
+    transactions: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,11 @@ def totals(snapshot: Snapshot) -> Totals:
     for distribution in snapshot["distributions"].get(families.TARGET_RESPONSE_DURATION.name, ()):
         group = distribution["labels"][-1]
         seconds[group] = seconds.get(group, 0.0) + distribution["sum"]
-    return Totals(requests, seconds)
+    transactions: dict[tuple[str, str], float] = {}
+    for sample in snapshot["values"].get(families.TRANSACTION_REQUESTS.name, ()):
+        name, group, _ = sample["labels"]
+        transactions[name, group] = transactions.get((name, group), 0.0) + sample["value"]
+    return Totals(requests, seconds, transactions)
 
 
 def point_between(before: Totals, after: Totals, monolith: Collection[str], at: float, seconds: float) -> Point:
@@ -99,14 +103,13 @@ def point_between(before: Totals, after: Totals, monolith: Collection[str], at: 
     )
 
 
-def hits_of(workload: Workload, monolith: Collection[str]) -> dict[str, float]:
-    """When each of the monolith's transactions was last hit, to the end of its window."""
-    hits: dict[str, float] = {}
-    for row in workload.transactions:
-        if row.target_group in monolith and row.requests:
-            last = max(index for index, window in row.windows.items() if window.requests)
-            hits[row.name] = max(hits.get(row.name, 0.0), workload.started_at + (last + 1) * workload.window_seconds)
-    return hits
+def hits_between(before: Totals, after: Totals, monolith: Collection[str], at: float) -> dict[str, float]:
+    """The monolith's transactions that were asked for between two readings, each with `at` as its last hit."""
+    return {
+        name: at
+        for (name, group), count in after.transactions.items()
+        if group in monolith and count > before.transactions.get((name, group), 0.0) and not name.startswith("{")
+    }
 
 
 class Ledger:

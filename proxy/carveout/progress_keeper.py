@@ -13,12 +13,11 @@ from proxy.carveout.progress import (
     POINT_SECONDS,
     Ledger,
     Totals,
-    hits_of,
+    hits_between,
     point_between,
     progress_document,
     totals,
 )
-from proxy.carveout.workload import Workload
 from proxy.observe.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -29,7 +28,6 @@ class ProgressKeeper:
 
     Args:
         snapshot: The metrics of all workers.
-        workload: The transactions of the last while.
         monolith: The target groups that are the monolith, by the table in force.
         clock: Seconds since the epoch.
     """
@@ -38,13 +36,11 @@ class ProgressKeeper:
         self,
         ledger: Ledger,
         snapshot: Callable[[], Awaitable[Snapshot]],
-        workload: Callable[[], Awaitable[Workload]],
         monolith: Callable[[], Collection[str]],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._ledger = ledger
         self._snapshot = snapshot
-        self._workload = workload
         self._monolith = monolith
         self._clock = clock
         self._before = Totals({}, {})
@@ -67,11 +63,10 @@ class ProgressKeeper:
     async def note(self) -> None:
         """Write down what came since the last point; a disk that is full or locked costs that point only."""
         after = totals(await self._snapshot())
-        workload = await self._workload()
         now = self._clock()
         monolith = self._monolith()
         point = point_between(self._before, after, monolith, now, max(now - self._noted_at, 0.0))
-        hits = {name: min(at, now) for name, at in hits_of(workload, monolith).items()}
+        hits = hits_between(self._before, after, monolith, now)
         try:
             await asyncio.to_thread(self._ledger.record, point, hits)
         except sqlite3.Error as error:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.carveout.demand import MAX_SAMPLES, Cell, Demand
+from proxy.carveout.demand import MAX_SAMPLES, Cell, Demand, FrozenDemand
 from proxy.carveout.naming import Namer, Template, given_templates, load_templates, save_templates
 from proxy.carveout.sessions import Sessions, client_key, session_key
 from proxy.carveout.workload import Workload
@@ -184,6 +184,10 @@ class Transactions:
     def workload(self) -> Workload:
         """What this process measured."""
         return self.demand.workload()
+
+    def freeze(self) -> FrozenDemand:
+        """The same, to be put together in another thread."""
+        return self.demand.freeze()
 
     def snapshot(self) -> Snapshot:
         """The counts as metrics."""

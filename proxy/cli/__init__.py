@@ -8,9 +8,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from argparse import ArgumentParser, HelpFormatter, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from functools import partial
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -71,8 +70,6 @@ def _main(argv: list[str]) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
-    # Room for the longest verb beside its help.
-    parser.formatter_class = partial(HelpFormatter, max_help_position=16)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     # No option before the verb takes a value, so the first word is the verb.
     chosen = next((word for word in argv if not word.startswith("-")), None)

@@ -83,8 +83,10 @@ def render(document: dict[str, Any], top: int) -> Iterator[RenderableType]:
 
 
 def _heading(document: dict[str, Any]) -> Text:
-    hours = document["seconds"] / 3600
-    measured = f"{hours:.1f} hours" if hours >= 1 else f"{document['seconds'] / 60:.0f} minutes"
+    seconds = document["seconds"]
+    measured = f"{seconds / 3600:.1f} hours" if seconds >= 7200 else f"{seconds / 60:.0f} minutes"
+    if seconds < 120:
+        measured = f"{seconds:.0f} seconds"
     remaining = document["remaining"]
     text = Text()
     text.append(f"{document['requests']:,} requests to the monolith in {measured} ({document['source']}), ")

@@ -103,7 +103,8 @@ class Worker:
             case "names":
                 control.gateway.transactions.adopt(templates_from_json(message["names"]))
             case "workload":
-                return {"workload": workload_to_json(control.gateway.transactions.workload())}
+                frozen = control.gateway.transactions.freeze()
+                return {"workload": await asyncio.to_thread(lambda: workload_to_json(frozen.workload()))}
             case "reopen":
                 await control.reopen_logs()
             case word:

@@ -7,7 +7,6 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from workloads import transaction, workload
 
 from proxy.carveout.progress import (
     DAY,
@@ -16,13 +15,12 @@ from proxy.carveout.progress import (
     Ledger,
     Point,
     Totals,
-    hits_of,
+    hits_between,
     open_ledger,
     point_between,
     totals,
 )
 from proxy.carveout.progress_keeper import ProgressKeeper
-from proxy.carveout.workload import Workload
 from proxy.observe import families
 from proxy.observe.snapshot import Snapshot, empty
 
@@ -46,12 +44,19 @@ def snapshot(**groups: tuple[int, float]) -> Snapshot:
         for group, (_, seconds) in groups.items()
         for rule in ("one", "two")
     ]
+    found["values"][families.TRANSACTION_REQUESTS.name] = [
+        {"labels": ["GET /a", group, code], "value": requests / 2}
+        for group, (requests, _) in groups.items()
+        for code in ("2xx", "4xx")
+    ]
     return found
 
 
 def test_totals_are_sums_over_rules() -> None:
     assert totals(snapshot(monolith=(10, 3.0), users=(4, 0.5))) == Totals(
-        {"monolith": 10, "users": 4}, {"monolith": 3.0, "users": 0.5}
+        {"monolith": 10, "users": 4},
+        {"monolith": 3.0, "users": 0.5},
+        {("GET /a", "monolith"): 10, ("GET /a", "users"): 4},
     )
 
 
@@ -167,10 +172,21 @@ def test_a_hit_never_goes_back_and_names_are_bounded() -> None:
     ledger.close()
 
 
-def test_hits_are_the_monoliths_to_the_end_of_the_window() -> None:
-    load = workload(transaction("GET /a", windows=3), transaction("GET /b", group="users"), seconds=60.0)
+def test_hits_are_the_monoliths_since_the_last_point() -> None:
+    before = Totals({}, {}, {("GET /a", "monolith"): 5, ("GET /b", "monolith"): 5})
+    after = Totals(
+        {},
+        {},
+        {
+            ("GET /a", "monolith"): 6,
+            ("GET /b", "monolith"): 5,
+            ("GET /new", "monolith"): 1,
+            ("GET /a", "users"): 9,
+            ("{other}", "monolith"): 3,
+        },
+    )
 
-    assert hits_of(load, ["monolith"]) == {"GET /a": load.started_at + 180.0}
+    assert hits_between(before, after, ["monolith"], NOW) == {"GET /a": NOW, "GET /new": NOW}
 
 
 class Source:
@@ -183,11 +199,8 @@ class Source:
     async def snapshot(self) -> Snapshot:
         return self.counted
 
-    async def workload(self) -> Workload:
-        return workload(transaction("GET /a", windows=1), windows=1, seconds=60.0)
-
     def keeper(self, ledger: Ledger) -> ProgressKeeper:
-        return ProgressKeeper(ledger, self.snapshot, self.workload, lambda: ["monolith"], lambda: self.now)
+        return ProgressKeeper(ledger, self.snapshot, lambda: ["monolith"], lambda: self.now)
 
 
 def test_the_keeper_writes_what_came_and_the_rest_when_it_stops(tmp_path: Path) -> None:

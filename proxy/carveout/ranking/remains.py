@@ -107,7 +107,10 @@ class Monolith:
             low = p95_now * min(work_left, 1.0)
             return Without(in_flight, in_flight_now, share, p95_now, p95_now, low, p95_now, "no queue seen")
         waits_now = max(float(load.wall.sum() - self._work.sum()), 0.0)
-        waits_before = self._queue(load.workers, np.ones_like(kept)).waits
+        before = self._queue(load.workers, np.ones_like(kept))
+        waits_before = before.waits
+        # Nobody gets slower. What is over the last bucket is known by the model only.
+        most = p95_now if p95_now < FINE_BUCKETS[-1] else max(self._p95_of(kept, before, 1.0), p95_now)
         error = waits_now / waits_before if waits_now and waits_before else 1.0
         error = min(max(error, 1 / error), MOST_ERROR) * WAIT_ERROR
         after = self._queue(load.workers, kept)
@@ -116,13 +119,14 @@ class Monolith:
         low, high = self._p95_of(kept, lighter, 1 / error), self._p95_of(kept, heavier, error)
         seconds = float(self._work[kept].sum()) + after.waits
         return Without(
-            requests_in_flight=min(seconds / self._duration, in_flight_now),
+            # The others do not get slower: what they hold now is the most that is left.
+            requests_in_flight=min(seconds, wall_kept) / self._duration,
             requests_in_flight_now=in_flight_now,
             time_share=share,
-            p95_of_rest=min(value, p95_now),
+            p95_of_rest=min(value, most),
             p95_of_rest_now=p95_now,
-            low=min(low / LEAST_MARGIN, p95_now),
-            high=min(high * LEAST_MARGIN, p95_now),
+            low=min(low / LEAST_MARGIN, most),
+            high=min(high * LEAST_MARGIN, most),
             model="many-server queue",
         )
 
