@@ -27,6 +27,7 @@ VERBS = {
     "top": "watch what transactions cost in a running gateway",
     "candidates": "tell what to carve out of the monolith next, and why",
     "shift": "change the weights of a rule in routes.yaml, in place",
+    "functions": "run functions as Lambda does, behind its own API",
     "demo": "run a monolith, its extracted services and the gateway, with traffic",
     "schema": "print the JSON Schema of routes.yaml",
     "version": "print the version",

@@ -14,10 +14,13 @@ _SECRET = re.compile(r"""(client_secret["']?\s*:\s*)(?!["']?\$\{)[^\s,}][^,}]*""
 _LONGEST_LINE = 200
 
 
-def render(problems: Iterable[Problem], source: str, text: str, paint: Paint) -> str:
-    """One block a problem: `FILE:LINE:COLUMN: error: message [code; API: Code]`, the path, the line and a caret."""
+def render(problems: Iterable[Problem], source: str, text: str, paint: Paint, *, is_table: bool = True) -> str:
+    """One block a problem: `FILE:LINE:COLUMN: error: message [code; API: Code]`, the path, the line and a caret.
+
+    Only for a table is there a load balancer's API with a code for it.
+    """
     lines = lines_of(text.removeprefix("\ufeff"))
-    return "".join(_block(problem, source, lines, paint) for problem in problems)
+    return "".join(_block(problem, source, lines, paint, is_table=is_table) for problem in problems)
 
 
 def summary(problems: list[Problem], source: str) -> str:
@@ -33,11 +36,11 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _block(problem: Problem, source: str, lines: list[str], paint: Paint) -> str:
+def _block(problem: Problem, source: str, lines: list[str], paint: Paint, *, is_table: bool) -> str:
     place = problem.place
     severity = paint(problem.severity, "red" if problem.severity == "error" else "yellow")
     where = paint(f"{source}:{place.line}:{place.column}:", "bold")
-    api = api_code(problem)
+    api = api_code(problem) if is_table else None
     codes = problem.code if api is None else f"{problem.code}; API: {api}"
     block = f"{where} {severity}: {visible(problem.message)} [{codes}]\n"
     if place.path:

@@ -52,7 +52,7 @@ def load_with_warnings(
         ConfigError: The table cannot be used. It holds every error, and the warnings, as the file has them.
     """
     report = Report()
-    decoded = _decode(text, report) if isinstance(text, bytes) else text
+    decoded = decode(text, report) if isinstance(text, bytes) else text
     root = compose(decoded, env, report) if decoded is not None else None
     config: Config | None = None
     if isinstance(root, Map):
@@ -72,7 +72,8 @@ def load_with_warnings(
     return config, problems
 
 
-def _decode(content: bytes, report: Report) -> str | None:
+def decode(content: bytes, report: Report) -> str | None:
+    """The text of a file, or None with the reason reported: it is too long, or not UTF-8."""
     if len(content) > MAX_BYTES:
         report.error("too-large", Place(1, 1, ""), f"the table is longer than {MAX_BYTES} bytes")
         return None

@@ -114,7 +114,7 @@ export default {
     const { listeners } = sources["api/rules"].data;
     const groups = [...new Set(recent.routes.map((route) => route.target_group))].filter(Boolean);
     return [
-      heading("Route map", "Rules in the order they are tried, and where their requests went in the last minute. A thin line is weight without requests.",
+      heading("Route map", "Rules in the order they are tried, and where their requests went in the last minute. A dotted line is weight without requests.",
         h("p", { class: "key" }, groups.map((group) => groupName(group, recent.monolith)))),
       listeners.length === 0 && empty("No table", "No routes.yaml has been loaded."),
       listeners.map((listener) => h("section", { key: listener.name, class: "card", "aria-label": `Listener ${listener.name}` },

@@ -34,10 +34,10 @@ function columns(monolith) {
 const FACTS = [
   ["Rate", (row) => rate(row.rate)], ["Mean", (row) => duration(row.mean), "mean"], ["p50", (row) => duration(row.p50), "p50"],
   ["p95", (row) => duration(row.p95), "p95"], ["p99", (row) => duration(row.p99), "p99"],
-  ["Mean in quiet times", (row) => duration(row.quiet_mean), "quiet_mean"], ["Until the first byte", (row) => duration(row.first_byte_mean), "first_byte_mean"],
-  ["Share of the group's time", (row) => share(row.time_share)], ["Share of its demand", (row) => share(row.demand_share)],
+  ["Quiet mean", (row) => duration(row.quiet_mean), "quiet_mean"], ["First byte", (row) => duration(row.first_byte_mean), "first_byte_mean"],
+  ["Time share", (row) => share(row.time_share)], ["Demand share", (row) => share(row.demand_share)],
   ["Errors", (row) => share(row.error_rate, 2)], ["Writes", (row) => share(row.write_share, 0)],
-  ["A request's size", (row) => bytes(row.request_bytes / row.requests)], ["A response's size", (row) => bytes(row.response_bytes / row.requests)],
+  ["Request size", (row) => bytes(row.request_bytes / row.requests)], ["Response size", (row) => bytes(row.response_bytes / row.requests)],
   ["CPU share", (row) => share(row.cpu_share)], ["Database share", (row) => share(row.database_share)],
 ];
 

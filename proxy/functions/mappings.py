@@ -1,0 +1,138 @@
+"""Event source mappings between the words of Lambda's API and `MappingConfig`; pure."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from proxy.functions.model import MappingConfig, function_arn
+
+_NAMESPACE = uuid.UUID("6f1d1bb0-6a3a-4f58-9a0b-5f2f6f0f3c11")
+
+_COMMON = {"EventSourceArn", "FunctionName", "Enabled", "BatchSize", "MaximumBatchingWindowInSeconds"} | {
+    "FunctionResponseTypes",
+    "Tags",
+}
+_QUEUE = _COMMON | {"ScalingConfig"}
+_STREAM = _COMMON | {
+    "StartingPosition",
+    "StartingPositionTimestamp",
+    "MaximumRetryAttempts",
+    "MaximumRecordAgeInSeconds",
+    "BisectBatchOnFunctionError",
+    "ParallelizationFactor",
+    "DestinationConfig",
+}
+
+
+class MappingError(ValueError):
+    """The API is asked for a mapping that cannot be; the message is for the caller."""
+
+
+def mapping_id(mapping: MappingConfig) -> str:
+    """The UUID of a mapping: always the same for the same function and source, so that checkpoints find it again."""
+    return str(uuid.uuid5(_NAMESPACE, f"{mapping.function} {mapping.source_arn}"))
+
+
+def mapping_fault(mapping: MappingConfig) -> str:
+    """What is wrong with a mapping whose values are in range by themselves; empty if nothing is (events.md A10)."""
+    if mapping.service == "sqs":
+        if mapping.source_arn.endswith(".fifo"):
+            if mapping.batch_size > 10:
+                return f"a batch of {mapping.batch_size} is too large for a FIFO queue: at most 10"
+            if mapping.window_seconds:
+                return "a FIFO queue has no batching window: remove it"
+        if mapping.batch_size > 10 and not mapping.window_seconds:
+            return f"a batch of {mapping.batch_size} needs a batching window of at least 1 second"
+    return ""
+
+
+def from_api(function: str, asked: dict[str, Any]) -> MappingConfig:
+    """The mapping that CreateEventSourceMapping asks for; raise MappingError for what this host does not do."""
+    arn = asked.get("EventSourceArn")
+    parts = arn.split(":") if isinstance(arn, str) else []
+    if len(parts) < 6 or parts[2] not in ("sqs", "kinesis"):
+        raise MappingError(f"Unrecognized event source: {arn!r}; this host polls SQS queues and Kinesis streams")
+    is_queue = parts[2] == "sqs"
+    given = {key for key, value in asked.items() if value is not None}
+    if unknown := sorted(given - (_QUEUE if is_queue else _STREAM)):
+        raise MappingError(f"{', '.join(unknown)} cannot be set for this event source here")
+    position = asked.get("StartingPosition", "TRIM_HORIZON" if is_queue else None)
+    if position not in ("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"):
+        raise MappingError("StartingPosition is required for a stream: TRIM_HORIZON, LATEST or AT_TIMESTAMP")
+    timestamp = asked.get("StartingPositionTimestamp") or 0
+    if not isinstance(timestamp, int | float) or (position == "AT_TIMESTAMP" and not timestamp):
+        raise MappingError("StartingPositionTimestamp must be a number of seconds, and is required for AT_TIMESTAMP")
+    scaling = _object(asked, "ScalingConfig")
+    on_failure = _object(_object(asked, "DestinationConfig"), "OnFailure").get("Destination", "")
+    mapping = MappingConfig(
+        function=function,
+        source_arn=str(arn),
+        batch_size=_number(asked, "BatchSize", 1, 10_000, 10 if is_queue else 100),
+        window_seconds=_number(asked, "MaximumBatchingWindowInSeconds", 0, 300, 0),
+        reports_failures="ReportBatchItemFailures" in (asked.get("FunctionResponseTypes") or ()),
+        maximum_concurrency=_number(scaling, "MaximumConcurrency", 2, 1000, 5),
+        starting_position=position,
+        starting_timestamp=float(timestamp),
+        maximum_retry_attempts=_number(asked, "MaximumRetryAttempts", -1, 10_000, -1),
+        maximum_record_age_seconds=_number(asked, "MaximumRecordAgeInSeconds", -1, 604_800, -1),
+        bisects=bool(asked.get("BisectBatchOnFunctionError")),
+        parallelization_factor=_number(asked, "ParallelizationFactor", 1, 10, 1),
+        on_failure=str(on_failure or ""),
+        enabled=asked.get("Enabled") is not False,
+    )
+    if fault := mapping_fault(mapping):
+        raise MappingError(fault)
+    return mapping
+
+
+def to_api(mapping: MappingConfig, region: str, modified: float) -> dict[str, Any]:
+    """A mapping as the API shows it (EventSourceMappingConfiguration)."""
+    shown: dict[str, Any] = {
+        "UUID": mapping_id(mapping),
+        "BatchSize": mapping.batch_size,
+        "MaximumBatchingWindowInSeconds": mapping.window_seconds,
+        "EventSourceArn": mapping.source_arn,
+        "FunctionArn": function_arn(mapping.function, region),
+        "LastModified": modified,
+        "State": "Enabled" if mapping.enabled else "Disabled",
+        "StateTransitionReason": "USER_INITIATED",
+        "FunctionResponseTypes": ["ReportBatchItemFailures"] if mapping.reports_failures else [],
+    }
+    if mapping.service == "sqs":
+        return shown | {"ScalingConfig": {"MaximumConcurrency": mapping.maximum_concurrency}}
+    return shown | {
+        "StartingPosition": mapping.starting_position,
+        "StartingPositionTimestamp": mapping.starting_timestamp or None,
+        "MaximumRetryAttempts": mapping.maximum_retry_attempts,
+        "MaximumRecordAgeInSeconds": mapping.maximum_record_age_seconds,
+        "BisectBatchOnFunctionError": mapping.bisects,
+        "ParallelizationFactor": mapping.parallelization_factor,
+        "DestinationConfig": {"OnFailure": {"Destination": mapping.on_failure} if mapping.on_failure else {}},
+    }
+
+
+def changed(mapping: MappingConfig, asked: dict[str, Any]) -> MappingConfig:
+    """The mapping as UpdateEventSourceMapping asks for it: what is not named stays. Raises as `from_api` does."""
+    before = {key: value for key, value in to_api(mapping, "", 0.0).items() if key in _QUEUE | _STREAM}
+    before["Enabled"] = mapping.enabled
+    fixed = [key for key in ("EventSourceArn", "StartingPosition", "StartingPositionTimestamp") if key in asked]
+    if fixed:
+        raise MappingError(f"{', '.join(fixed)} cannot be changed")
+    return from_api(mapping.function, before | {key: value for key, value in asked.items() if key != "FunctionName"})
+
+
+def _object(asked: dict[str, Any], key: str) -> dict[str, Any]:
+    value = asked.get(key) or {}
+    if not isinstance(value, dict):
+        raise MappingError(f"{key} must be an object")
+    return value
+
+
+def _number(asked: dict[str, Any], key: str, low: int, high: int, default: int) -> int:
+    value = asked.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise MappingError(f"{key} must be a whole number from {low} to {high}")
+    return value

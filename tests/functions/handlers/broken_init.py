@@ -1,0 +1,5 @@
+raise ValueError("at import")
+
+
+def handler(event, context):
+    return None
