@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from proxy.carveout.ranking.bundles import resource_of, split_name
 from proxy.carveout.ranking.cover import Cover, RuleShape
-from proxy.config.model import Config, ListenerConfig
+from proxy.config.model import Config, ListenerConfig, RuleConfig
 from proxy.config.problem import ConfigError
 from proxy.rules.compile import compile_table
 from proxy.rules.request import RequestView
@@ -27,7 +27,7 @@ class Paste:
     """What to put where.
 
     Attributes:
-        rule: Items for a listener's `rules:`.
+        rule: Items for a listener's `rules:`; empty when the table has this rule already.
         target_group: An entry for `target_groups:`; empty when the table has the group already.
         listener: Whose rules; empty when no table is known.
         note: What to mind; empty if nothing.
@@ -65,6 +65,11 @@ class Paster:
         listener = None
         if self.config is not None:
             listener, taken_by = self._where(transactions, monolith, self.config)
+        if listener is not None and taken_by is not None:
+            there = listener.rules[taken_by]
+            if len(cover.rules) == 1 and _says_the_same(there, cover.rules[0], transactions):
+                note = f"rule {there.name!r} takes exactly these requests already: shift its weights"
+                return Paste("", "", listener.name, note)
         known = self.config.target_groups if self.config else {}
         if service == monolith:
             service = f"{service}-service"[:LONGEST_GROUP_NAME]
@@ -116,6 +121,17 @@ def service_name(transactions: Sequence[str]) -> str:
             if words:
                 return words[-1][:LONGEST_GROUP_NAME].strip("-")
     return "carved-out"
+
+
+def _says_the_same(there: RuleConfig, shape: RuleShape, transactions: Sequence[str]) -> bool:
+    """Whether a rule of the table takes these transactions by the same paths, and no more than their methods."""
+    methods = {split[0] for name in transactions if (split := split_name(name))}
+    theirs = {one.field: frozenset(one.values or one.regex_values) for one in there.conditions}
+    return (
+        len(theirs) == len(there.conditions)
+        and theirs.pop("path-pattern", None) == frozenset(shape.values)
+        and theirs in ({}, {"http-request-method": methods})
+    )
 
 
 def _groups(listener: ListenerConfig) -> set[str]:

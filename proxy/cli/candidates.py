@@ -161,6 +161,8 @@ def _bundle(bundle: dict[str, Any]) -> Iterator[Text]:
 
 def _rule(candidate: dict[str, Any]) -> Iterator[Text]:
     if not candidate["rule"]:
+        if candidate["rule_note"]:
+            yield Text(f"\nTo carve out the first: {visible(candidate['rule_note'])}", style="bold")
         return
     listener = f" of listener {candidate['rule_listener']}" if candidate["rule_listener"] else ""
     yield Text(f"\nTo carve out the first, put this under rules:{listener}", style="bold")
