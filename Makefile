@@ -57,7 +57,7 @@ format: install
 system: install
 	@bash bench/install.sh $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[athena,browser,spark]'
-	@for program in promtool h2load curl gcc chromium java; do command -v $$program; done >/dev/null || { \
+	@(for program in promtool h2load curl gcc chromium java; do command -v $$program || exit 1; done) >/dev/null || { \
 		apt-get update -qq; apt-get install -y -qq --no-install-recommends \
 			prometheus nghttp2-client curl gcc libc6-dev chromium default-jre-headless >/dev/null; }
 

@@ -35,9 +35,11 @@ from proxy.gateway import Gateway
 from proxy.http1.sealed import Sealer
 from proxy.observe.access_log import AccessLog
 from proxy.observe.connection_log import ConnectionLog
+from proxy.observe.history import SAMPLE_SECONDS, History
 from proxy.observe.live import ReloadState
 from proxy.observe.metrics import Metrics
 from proxy.observe.snapshot import Snapshot, merge
+from proxy.observe.tail import TailBatch, join
 from proxy.rules.coverage import analyse
 from proxy.rules.question import Question
 from proxy.runtime import Runtime, build
@@ -75,6 +77,9 @@ class Followers(Protocol):
     async def snapshots(self) -> list[Snapshot]:
         """What other processes have counted."""
 
+    async def tails(self) -> list[TailBatch]:
+        """Which requests other processes have had since the call before."""
+
     async def workloads(self) -> list[Workload]:
         """What other processes have measured of their transactions."""
 
@@ -95,6 +100,9 @@ class NoFollowers:
         pass
 
     async def snapshots(self) -> list[Snapshot]:
+        return []
+
+    async def tails(self) -> list[TailBatch]:
         return []
 
     async def workloads(self) -> list[Workload]:
@@ -131,6 +139,7 @@ class Control:
     Attributes:
         followers: What goes along with each new table.
         companions: The files that the table read last names, whether it was good or not.
+        history: The last minutes of all processes; empty in a worker.
     """
 
     def __init__(
@@ -157,6 +166,8 @@ class Control:
         self._reloading = asyncio.Lock()
         self._staged: Runtime | None = None
         self.followers: Followers = NoFollowers()
+        self.history = History()
+        self._remembering: asyncio.Task[None] | None = None
         self.companions = tuple(files_named_by(config))
         self.metrics = Metrics()
         key = cookie_key(environment)
@@ -193,6 +204,7 @@ class Control:
             self._keeper.start()
             await self._keeper.prepare(groups)
             self._keeper.replace(groups)
+            self._remembering = asyncio.create_task(self._remember(), name="remember the last minutes")
             ledger = await asyncio.to_thread(open_ledger, self.state_dir)
             self._progress = ProgressKeeper(ledger, self.metrics_snapshot, self._monolith, self._clock)
             self._progress.start()
@@ -205,6 +217,9 @@ class Control:
             await self._progress.stop()
             self._progress = None
         self.gateway.stop()
+        if self._remembering is not None:
+            self._remembering.cancel()
+            await asyncio.gather(self._remembering, return_exceptions=True)
         await self._cpu_meter.stop()
         if self._keeper is not None:
             await self._keeper.stop()
@@ -321,6 +336,15 @@ class Control:
         others = await self.followers.snapshots()
         own = self.gateway.metrics_snapshot(self.reload_state)
         return merge([own, *others]) if others else own
+
+    async def take_tail(self) -> TailBatch:
+        """The requests of all processes since the call before, or a sample of them."""
+        return join([self.gateway.take_tail(), *await self.followers.tails()])
+
+    async def _remember(self) -> None:
+        while True:
+            self.history.observe(await self.metrics_snapshot(), self._clock())
+            await asyncio.sleep(SAMPLE_SECONDS)
 
     async def workload(self) -> Workload:
         """What is known of the transactions of the last hours, all processes together."""

@@ -28,6 +28,7 @@ from proxy.observe.live import LiveState, ReloadState
 from proxy.observe.metrics import Metrics, RouteSeries
 from proxy.observe.record import RefusedRequest, RequestRecord
 from proxy.observe.snapshot import Snapshot
+from proxy.observe.tail import LEASE_SECONDS, Tail, TailBatch
 from proxy.rules.request import RequestView
 from proxy.runtime import Listener, Runtime, carry_over, serving_rules, weights
 from proxy.targets.group import TargetGroup
@@ -74,6 +75,7 @@ class Gateway:
         self.sealer = sealer or Sealer(os.urandom(32))
         self.draw = draw
         self.authentication = Authentication(self.sealer, metrics)
+        self._tail: Tail | None = None
         self._clients: set[Timed] = set()
         self._clients_ever = 0
         self._sweep: asyncio.TimerHandle | None = None
@@ -211,6 +213,8 @@ class Gateway:
             self.transactions.demand.note(record)
         if self.access_log is not None:
             self.access_log.record(record)
+        if self._tail is not None:
+            self._tail.record(record)
 
     def _now(self) -> bytes:
         now = time.time()
@@ -255,6 +259,8 @@ class Gateway:
 
     def _keep_time(self) -> None:
         now = time.perf_counter()
+        if self._tail is not None and now > self._tail.until:
+            self._tail = None
         self._count_samples()
         attributes = self.runtime.config.attributes
         idle_timeout = attributes.idle_timeout_seconds
@@ -307,6 +313,13 @@ class Gateway:
                 if (stickiness := group.config.attributes.stickiness) is not None
             },
         )
+
+    def take_tail(self) -> TailBatch:
+        """The requests since the call before, or rather a sample of them; from the first call on they are kept."""
+        until = time.perf_counter() + LEASE_SECONDS
+        if self._tail is None:
+            self._tail = Tail(until)
+        return self._tail.take(until)
 
     def metrics_snapshot(self, reload: ReloadState) -> Snapshot:
         """Every metric of this process as plain data."""

@@ -8,8 +8,10 @@ from typing import Any, Protocol
 from proxy.carveout.workload import Workload
 from proxy.config.model import Config, ListenerConfig
 from proxy.config.problem import Problem
+from proxy.observe.history import History
 from proxy.observe.live import ReloadState
 from proxy.observe.snapshot import Snapshot
+from proxy.observe.tail import TailBatch
 from proxy.rules.question import Question
 
 
@@ -65,7 +67,16 @@ class GatewayControl(Protocol):
     @property
     def reload_state(self) -> ReloadState: ...
 
+    @property
+    def history(self) -> History:
+        """The last minutes."""
+        ...
+
     async def metrics_snapshot(self) -> Snapshot: ...
+
+    async def take_tail(self) -> TailBatch:
+        """Return the requests since the call before, or a sample of them."""
+        ...
 
     async def reload(self) -> ReloadResult:
         """Read `routes.yaml` again; on a problem the table before keeps serving."""

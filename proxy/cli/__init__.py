@@ -23,6 +23,8 @@ VERBS = {
     "serve": "run the gateway",
     "check": "validate a table",
     "explain": "tell which rule takes a request, and why each earlier one does not",
+    "status": "show rules, weights, target health and the last reload of a running gateway",
+    "top": "watch what transactions cost in a running gateway",
     "candidates": "tell what to carve out of the monolith next, and why",
     "shift": "change the weights of a rule in routes.yaml, in place",
     "functions": "run functions as Lambda does, behind its own API",

@@ -11,10 +11,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
+from typing import Any, cast
 
 import uvicorn
 
 from proxy.admin.app import create_admin
+from proxy.admin.live import end_streams
 from proxy.app import running
 from proxy.carveout.cpu_sources import CpuSource, parse_cpu_source
 from proxy.cli.flags import UsageError
@@ -171,6 +173,22 @@ def _share_cookie_key(args: argparse.Namespace) -> None:
         os.environ[KEY] = key.as_variable()
 
 
+class _EndingStreams(uvicorn.Server):
+    """Does not wait for those who look on."""
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        end_streams(cast(Any, self.config.app))
+        await super().shutdown(sockets)
+
+
+class _AdminServer(_EndingStreams, DrainingServer):
+    """The admin port of a process that has no other server."""
+
+
+class _QuietAdminServer(_EndingStreams, QuietServer):
+    """The admin port beside the listeners."""
+
+
 async def _serve(
     start: _Start, sockets: list[socket], access_log: AccessLog | None, connection_log: ConnectionLog | None
 ) -> None:
@@ -186,7 +204,7 @@ async def _serve(
         cpu_sources=start.cpu_sources,
     )
     server = ListenerServer(listener_config(control), control, start.args.host)
-    admin = QuietServer(_admin_config(control, start.args))
+    admin = _QuietAdminServer(_admin_config(control, start.args))
     serving_admin = asyncio.create_task(admin.serve([start.admin_socket]))
     _say_where(start)
     tune_garbage_collector()
@@ -221,7 +239,7 @@ async def _supervise(start: _Start) -> None:
         await fleet.start()
         try:
             _say_where(start)
-            await DrainingServer(_admin_config(control, args)).serve([start.admin_socket])
+            await _AdminServer(_admin_config(control, args)).serve([start.admin_socket])
         finally:
             await fleet.stop()
 

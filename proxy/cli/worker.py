@@ -98,6 +98,8 @@ class Worker:
                 snapshot = await control.metrics_snapshot()
                 samples = samples_to_json(control.gateway.transactions.take_samples())
                 return {"snapshot": snapshot, "loads": loads_of(control.runtime), "samples": samples}
+            case "tail":
+                return {"tail": control.gateway.take_tail()}
             case "names":
                 control.gateway.transactions.adopt(templates_from_json(message["names"]))
             case "workload":

@@ -10,5 +10,6 @@ binds the listener ports for itself (SO_REUSEPORT), so the kernel spreads connec
     "report" before a scrape and now and then    counts, and requests to learn names from; those of the dead count on
     "names" when transactions got other names    the same names everywhere
     "workload" when somebody asks                what transactions cost
+    "tail" while somebody looks on          ->   a sample of the requests since the last one
     channel closed                          ->   drains and ends
 """

@@ -17,6 +17,7 @@ from proxy.carveout.workload_json import workload_from_json
 from proxy.config.model import Config
 from proxy.config.problem import Place, Problem
 from proxy.observe.snapshot import Snapshot, merge, remains
+from proxy.observe.tail import TailBatch
 from proxy.runtime import Runtime
 from proxy.workers.channel import Channel, ChannelClosedError, Message
 from proxy.workers.messages import members_of, problem_from_json, samples_from_json, templates_to_json
@@ -251,6 +252,11 @@ class Fleet:
                 loads = [worker.loads.get(name, {}).get(target.id, [0, 0]) for worker in self._workers.values()]
                 target.in_flight = sum(in_flight for in_flight, _ in loads)
                 target.requests = sum(requests for _, requests in loads)
+
+    async def tails(self) -> list[TailBatch]:
+        """The requests of every worker since the call before, or a sample of them."""
+        answers = await self._call_all({"word": "tail"}, ANSWER_SECONDS)
+        return [answer["tail"] for answer in answers.values() if answer is not None]
 
     async def reopen_logs(self) -> None:
         """Let every worker open its log files by their names again."""

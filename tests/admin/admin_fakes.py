@@ -26,10 +26,12 @@ from proxy.config.model import (
 )
 from proxy.config.problem import Place, Problem
 from proxy.config.transaction_patterns import parse_pattern
+from proxy.observe.history import History
 from proxy.observe.live import LiveState, ReloadState
 from proxy.observe.metrics import Metrics
 from proxy.observe.record import RequestRecord
 from proxy.observe.snapshot import Snapshot
+from proxy.observe.tail import Tail, TailBatch
 from proxy.rules.question import Question
 
 PROBLEM = Problem("error", "unknown-key", Place(3, 5, "listeners[0].prot"), "unknown key prot; did you mean port?")
@@ -154,6 +156,8 @@ class FakeGateway:
         default_factory=lambda: ReloadState(True, 1_700_000_000.0, {"success": 1}, (WARNING,))
     )
     metrics: Metrics = field(default_factory=Metrics)
+    history: History = field(default_factory=History)
+    tail: Tail = field(default_factory=lambda: Tail(0.0))
     next_reload: FakeReload = field(default_factory=FakeReload)
     reloads: int = 0
     pinned: list[str] = field(default_factory=list)
@@ -166,6 +170,9 @@ class FakeGateway:
         return self.metrics.snapshot(
             LiveState(groups={"monolith": [("10.0.0.1:8000", True, 1)]}, reload=self.reload_state)
         )
+
+    async def take_tail(self) -> TailBatch:
+        return self.tail.take(0.0)
 
     async def reload(self) -> FakeReload:
         self.reloads += 1
@@ -209,6 +216,7 @@ class FakeGateway:
         record.method, record.status, record.reason = b"GET", status, reason
         record.target_status = 0 if reason else status
         self.metrics.series("web", rule, target_group).record(record)
+        self.tail.record(record)
 
 
 def call(app: FastAPI, request: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]) -> httpx.Response:

@@ -282,6 +282,8 @@ def test_the_api_document_tells_all_routes_and_their_answers() -> None:
         "/readyz",
         "/metrics",
         "/api/status",
+        "/api/overview",
+        "/api/live/requests",
         "/api/rules",
         "/api/target-groups",
         "/api/oidc-public-keys/{kid}",
