@@ -9,7 +9,7 @@ from typing import Final
 
 from proxy.cli.flags import UsageError
 
-DEFAULT: Final = ".strangler"
+STATE_FOLDER: Final = ".strangler"
 """Beside the table."""
 NOWHERE: Final = "none"
 
@@ -26,7 +26,7 @@ def open_state_dir(asked: str | None, table: Path) -> Path | None:
     """
     if asked == NOWHERE:
         return None
-    folder = Path(asked) if asked else table.resolve().parent / DEFAULT
+    folder = Path(asked) if asked else table.resolve().parent / STATE_FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
