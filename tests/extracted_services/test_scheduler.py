@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -321,6 +322,25 @@ def test_the_report_is_scheduled_as_in_the_monolith() -> None:
 
     assert next(recurrence.after(MONDAY)) == day(0)
     assert schedule.command[:2] == ["python", "-m"]
+
+
+PAGE = (REPOSITORY / "docs" / "schedules.md").read_text()
+
+
+def test_the_page_shows_the_file_and_every_key_and_state(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(schedules:\n.*?)```", PAGE, re.DOTALL)
+    shipped = load_schedules(REPOSITORY / "extracted_services" / "nightly_report" / "schedules.yaml")
+
+    assert load_schedules(schedules_file(tmp_path, example)) == shipped
+    assert [name for name in Schedule.model_fields if f"`{name}`" not in PAGE] == []
+    states = ("claimed", "started", "succeeded", "failed", "skipped", "lost")
+    assert [state for state in states if f"`{state}`" not in PAGE] == []
+
+
+@pytest.mark.parametrize("expression", sorted(set(re.findall(r"(?:cron|rate)\([^)a-z]*[^)]*\)", PAGE))))
+def test_every_expression_on_the_page_is_one(expression: str) -> None:
+    if "value" not in expression and "day-of-month" not in expression:
+        assert next(parse_expression(expression, "UTC", MONDAY).after(MONDAY))
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
