@@ -36,6 +36,7 @@ class Store:
         # A commit that a power failure takes back repeats a mail with the same Message-ID; a sync for each costs more.
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute(_SCHEMA)
+        self._connection.execute("CREATE INDEX IF NOT EXISTS events_by_time ON events (sent_at)")
 
     def close(self) -> None:
         """Close the file."""
@@ -74,6 +75,11 @@ class Store:
         """Note that the mail is sent."""
         with self._write() as connection:
             connection.execute("UPDATE events SET sent_at = ? WHERE event_id = ?", (now, event_id))
+
+    def forget_sent_before(self, time: float) -> None:
+        """Forget events whose messages no queue can still hold."""
+        with self._write() as connection:
+            connection.execute("DELETE FROM events WHERE sent_at < ?", (time,))
 
     def totals(self) -> tuple[int, int]:
         """Events whose mail is sent, and receipts of all events."""

@@ -15,6 +15,9 @@ from extracted_services.email.store import Claim, Store
 
 FIRST_DELAY_SECONDS = 15
 MAX_DELAY_SECONDS = 900
+KEPT_SECONDS = 30 * 86_400
+"""How long a mail is remembered: longer than queue and dead letters together keep a message (events.md A5)."""
+FORGET_EVERY_SECONDS = 3600
 MAX_PAUSE_SECONDS = 30.0
 """Between two attempts to reach the queue."""
 
@@ -36,8 +39,12 @@ class Worker:
     def run(self) -> None:
         """Return when a stop was requested."""
         pause = 1.0
+        forget_at = 0.0
         try:
             while not self._stop.requested:
+                if time.monotonic() >= forget_at:
+                    self._store.forget_sent_before(time.time() - KEPT_SECONDS)
+                    forget_at = time.monotonic() + FORGET_EVERY_SECONDS
                 try:
                     with self._stop.interruptible():
                         messages = self._queue.receive()

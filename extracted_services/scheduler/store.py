@@ -14,6 +14,8 @@ from pathlib import Path
 LOCK_TIMEOUT_SECONDS = 30
 SILENT_AFTER = timedelta(minutes=5)
 """A scheduler that has not been heard of for so long has ended, and its runs with it."""
+KEPT = timedelta(days=400)
+"""How long it is remembered what has run."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS schedules (
@@ -21,6 +23,7 @@ CREATE TABLE IF NOT EXISTS schedules (
 CREATE TABLE IF NOT EXISTS runs (
     schedule TEXT NOT NULL, scheduled_at REAL NOT NULL, run_id TEXT NOT NULL, owner TEXT NOT NULL, state TEXT NOT NULL,
     started_at REAL, ended_at REAL, exit_code INTEGER, PRIMARY KEY (schedule, scheduled_at));
+CREATE INDEX IF NOT EXISTS runs_by_time ON runs (scheduled_at);
 CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, heard_at REAL NOT NULL);
 """
 
@@ -79,7 +82,8 @@ class Store:
             claimed = self._insert(connection, schedule, "claimed", to_run)
             left_out = self._insert(connection, schedule, "skipped", skipped)
             connection.execute(
-                "UPDATE schedules SET checked_until = MAX(checked_until, ?) WHERE name = ?",
+                # Back, too: a clock that was wrongly ahead must not silence the schedule. The rows keep it from twice.
+                "UPDATE schedules SET checked_until = ? WHERE name = ?",
                 (until.timestamp(), schedule),
             )
         return claimed, left_out
@@ -103,6 +107,8 @@ class Store:
                 "RETURNING schedule, scheduled_at, run_id",
                 (now.timestamp(), (now - SILENT_AFTER).timestamp()),
             ).fetchall()
+            connection.execute("DELETE FROM owners WHERE heard_at <= ?", ((now - SILENT_AFTER).timestamp(),))
+            connection.execute("DELETE FROM runs WHERE scheduled_at < ?", ((now - KEPT).timestamp(),))
         return [Run(name, datetime.fromtimestamp(at, now.tzinfo), run_id) for name, at, run_id in rows]
 
     def states(self, schedule: str) -> list[tuple[float, str]]:

@@ -106,7 +106,8 @@ class Ticker:
         recurrence = parse_expression(
             schedule.schedule_expression, schedule.schedule_expression_timezone, progress.start
         )
-        to_run, skipped = divide(due_between(recurrence, progress.checked_until, now), now, schedule.missed)
+        after = max(progress.checked_until, progress.start - timedelta(microseconds=1))
+        to_run, skipped = divide(due_between(recurrence, after, now), now, schedule.missed)
         runs, left_out = self._store.claim(schedule.name, now, to_run, skipped)
         for run in left_out:
             log("warning", "skipped: it came due while no scheduler was there", **_fields(run))

@@ -16,7 +16,7 @@ from extracted_services.email.message import MalformedError, Message, message_of
 from extracted_services.email.queue import QueueError
 from extracted_services.email.stop import Stop, Stopped
 from extracted_services.email.store import Claim, Store
-from extracted_services.email.worker import Worker, retry_delay
+from extracted_services.email.worker import KEPT_SECONDS, Worker, retry_delay
 
 BODY = '{"id": "%s", "type": "user.signed_up", "data": {"email": "a@example.org", "name": "Ada"}}'
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -159,6 +159,16 @@ def test_what_is_in_hand_stays_hidden_however_long_it_takes(tmp_path: Path) -> N
         bench.worker.work_on([message("m1"), message("m2")])
         assert extended == [Claim.IN_OTHER_HANDS]
         assert bench.queue.deleted == ["m1", "m2"]
+
+
+def test_it_forgets_after_a_month(bench: Bench) -> None:
+    for event, sent_at in (("old", time.time() - KEPT_SECONDS - 60), ("new", time.time() - KEPT_SECONDS + 3600)):
+        bench.store.claim(event, sent_at, 1)
+        bench.store.sent(event, sent_at)
+    bench.queue.on_empty = bench.stop.on_signal
+    bench.worker.run()
+    assert bench.store.totals()[0] == 1
+    assert bench.store.claim("new", time.time(), 1) is Claim.SENT_BEFORE
 
 
 def test_retries_slow_down() -> None:

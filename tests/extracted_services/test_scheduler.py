@@ -20,7 +20,7 @@ import pytest
 from extracted_services.scheduler.config import ConfigError, Schedule, load_schedules
 from extracted_services.scheduler.due import MAX_AT_ONCE, Missed, divide, due_between
 from extracted_services.scheduler.expressions import parse_expression
-from extracted_services.scheduler.store import SILENT_AFTER, Run, Store
+from extracted_services.scheduler.store import KEPT, SILENT_AFTER, Run, Store
 from extracted_services.scheduler.task import run_task
 from extracted_services.scheduler.ticker import Ticker, run_command
 
@@ -124,6 +124,20 @@ def test_a_restart_within_the_minute_is_no_downtime(machine: Machine) -> None:
 
 def test_a_clock_that_is_set_back_starts_nothing_again(machine: Machine) -> None:
     assert machine.look(day(0, 4), day(0), day(0, 4), day(0), day(0, 5, 0, 30)) == [day(0)]
+
+
+def test_a_clock_that_was_a_year_ahead_does_not_silence_it(machine: Machine) -> None:
+    """What ran by mistake has run; from tomorrow on it is as if nothing had been."""
+    ahead = machine.look(day(0, 4), day(365, 9), missed="last")
+    assert machine.look(day(0, 6), day(1), day(2), missed="last") == [day(1), day(2)]
+    assert ahead == [day(365)]
+
+
+def test_what_has_run_is_forgotten_some_day(machine: Machine) -> None:
+    machine.look(day(0, 4), day(0))
+    machine.look(day(0) + KEPT + timedelta(minutes=1), missed="skip")
+    with store_in(machine.folder) as store:
+        assert day(0).timestamp() not in dict(store.states("nightly"))
 
 
 def test_another_expression_begins_anew(machine: Machine) -> None:
