@@ -19,7 +19,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -70,8 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("there must be more events than kills")
     exit_on_sigterm()
     try:
-        with embedded_aws() as endpoint, tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            result = measure(options.events, options.kills, random.Random(options.seed), endpoint, Path(folder))
+        with (
+            embedded_aws() as endpoint,
+            _environment(aws_environment(endpoint)),
+            tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        ):
+            result = measure(options.events, options.kills, random.Random(options.seed), Path(folder))
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -111,10 +115,8 @@ def problems_of(result: Result) -> list[str]:
     return [problem for problem, is_there in found.items() if is_there]
 
 
-def measure(count: int, kills: int, moments: random.Random, endpoint: str, folder: Path) -> Result:
+def measure(count: int, kills: int, moments: random.Random, folder: Path) -> Result:
     """Publish, kill, wait until every event is through, and count."""
-    # The teams' own commands are used, which read their place from the environment.
-    os.environ.update(aws_environment(endpoint))
     topic_arn = boto3.client("sns").create_topic(Name="users")["TopicArn"]
     set_up(topic_arn, QUEUE, VISIBILITY_SECONDS)
     sqs = boto3.client("sqs")
@@ -142,6 +144,21 @@ def measure(count: int, kills: int, moments: random.Random, endpoint: str, folde
         dead_letters=dead_letters,
         seconds=seconds,
     )
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for the block: the teams' own code is used, which reads its place from the environment."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class _Worker:

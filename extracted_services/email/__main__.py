@@ -36,7 +36,7 @@ def main() -> int:
     try:
         queue = Queue(flags.queue)
     except QueueError as error:
-        log("error", f"{error}; make it with: python -m extracted_services.email.setup")
+        log("error", f"{error}; is it made? python -m extracted_services.email.setup")
         return 1
     with closing(Store(flags.data)) as store:
         log("info", "working", queue=flags.queue, visibility_seconds=queue.visibility_seconds)

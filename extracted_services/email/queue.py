@@ -23,8 +23,11 @@ class Queue:
     """One SQS queue. Safe to use from several threads."""
 
     def __init__(self, name: str) -> None:
-        self._sqs: Any = boto3.client("sqs")
         self._name = name
+        try:
+            self._sqs: Any = boto3.client("sqs")
+        except (BotoCoreError, ValueError) as error:  # no region, no such profile; an endpoint that is no address
+            raise QueueError(f"queue {name}: {error}") from error
         self._url = self._call("get_queue_url", QueueName=name)["QueueUrl"]
         attributes = self._attributes("VisibilityTimeout")
         self.visibility_seconds = int(attributes["VisibilityTimeout"])
@@ -65,7 +68,7 @@ class Queue:
             return getattr(self._sqs, operation)(**parameters)
         except ClientError as error:
             raise QueueError(f"queue {self._name}: {operation}: {error.response['Error']['Code']}") from error
-        except BotoCoreError as error:
+        except Exception as error:
             raise QueueError(f"queue {self._name}: {operation}: {type(error).__name__}") from error
 
 

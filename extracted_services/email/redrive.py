@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from extracted_services.email.setup import dead_letters_of
 
@@ -55,7 +56,7 @@ def main() -> int:
     flags = parser.parse_args()
     try:
         print(f"{redrive(flags.queue)} messages moved")
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
         print(f"queue {flags.queue}: {error}", file=sys.stderr)
         return 1
     return 0

@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from extracted_services.email.message import USER_SIGNED_UP
 
@@ -109,7 +110,7 @@ def main() -> int:
     flags = parser.parse_args()
     try:
         print(set_up(flags.topic_arn, flags.queue, flags.visibility_seconds, flags.max_receive_count))
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
         print(f"queue {flags.queue}: {error}", file=sys.stderr)
         return 1
     return 0

@@ -40,28 +40,39 @@ class MailDelivery:
 
 
 class TopicDelivery:
-    """The second step: an SNS topic, and whoever subscribes to it does the rest."""
+    """The second step: an SNS topic, and whoever subscribes to it does the rest.
+
+    Raises:
+        ValueError: It is not the ARN of a topic, or the AWS settings cannot be used.
+    """
 
     def __init__(self, topic_arn: str) -> None:
         # Needed only where there is a topic.
         import boto3
         from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
 
         self._topic_arn = topic_arn
         # The outbox repeats by itself, and has to be done before its lease is over.
         once = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1})
-        self._sns: Any = boto3.client("sns", region_name=region_of(topic_arn), config=once)
+        region = region_of(topic_arn)
+        try:
+            self._sns: Any = boto3.client("sns", region_name=region, config=once)
+        except BotoCoreError as error:
+            raise ValueError(str(error)) from error
 
     def deliver(self, event: Event) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import ClientError
 
         attributes = {name: {"DataType": "String", "StringValue": value} for name, value in event.attributes.items()}
         try:
-            self._sns.publish(TopicArn=self._topic_arn, Message=event.body, MessageAttributes=attributes)
+            answer = self._sns.publish(TopicArn=self._topic_arn, Message=event.body, MessageAttributes=attributes)
         except ClientError as error:
             raise DeliveryError(f"topic {self._topic_arn}: {error.response['Error']['Code']}") from error
-        except BotoCoreError as error:
+        except Exception as error:
             raise DeliveryError(f"topic {self._topic_arn}: {type(error).__name__}") from error
+        if not answer.get("MessageId"):
+            raise DeliveryError(f"topic {self._topic_arn}: an answer without the id of the message")
 
 
 def region_of(topic_arn: str) -> str:
@@ -80,5 +91,5 @@ def delivery_from_environment(environment: Mapping[str, str], data: Path) -> Del
         try:
             return TopicDelivery(topic_arn)
         except ValueError as error:
-            raise ValueError(f"environment variable USERS_TOPIC_ARN: {error}") from error
+            raise ValueError(f"USERS_TOPIC_ARN={topic_arn}: {error}") from error
     return MailDelivery(mailer_from_environment(environment, data))

@@ -11,6 +11,7 @@ import sys
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 
 def main() -> int:
@@ -21,7 +22,7 @@ def main() -> int:
     try:
         # With the name of a topic that is there, it returns that one.
         topic_arn = boto3.client("sns").create_topic(Name=flags.topic)["TopicArn"]
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
         print(f"topic {flags.topic}: {error}", file=sys.stderr)
         return 1
     print(topic_arn)

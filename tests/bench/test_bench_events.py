@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import replace
 
@@ -41,5 +42,7 @@ def test_what_is_a_problem(bad: Result, said: str) -> None:
 
 
 def test_a_short_run(capsys: pytest.CaptureFixture[str]) -> None:
+    before = dict(os.environ)
     assert main(["60", "--kills", "2"]) == 0
     assert capsys.readouterr().out.endswith("PASS: no event was lost, every event has one mail\n")
+    assert {name for name in os.environ if name.startswith("AWS_")} == {n for n in before if n.startswith("AWS_")}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,8 +17,8 @@ from running_process import running
 from smtp_server import SmtpServer, unused_port
 
 from extracted_services.users import seed, store
-from extracted_services.users.delivery import delivery_from_environment
-from extracted_services.users.events import user_signed_up
+from extracted_services.users.delivery import DeliveryError, TopicDelivery, delivery_from_environment
+from extracted_services.users.events import Event, user_signed_up
 from extracted_services.users.mail import welcome_mail
 from extracted_services.users.store import SCHEMA, Store
 from extracted_services.users.trace import Trace, trace_of
@@ -206,7 +208,70 @@ def test_a_command_without_its_endpoint_says_so(module: str, arguments: list[str
     assert "Traceback" not in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize("module", ["users.setup", "email.setup", "email.redrive", "email", "users"])
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        pytest.param({"AWS_ENDPOINT_URL": "banana"}, "banana", id="an endpoint that is no address"),
+        pytest.param({"AWS_PROFILE": "banana"}, "The config profile (banana) could not be found", id="no such profile"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(
+    environment: dict[str, str], said: str, module: str, tmp_path: Path
+) -> None:
+    topic = "arn:aws:sns:us-east-1:000000000000:users"
+    data = {"EMAIL_DATA": str(tmp_path), "USERS_DATA": str(tmp_path), "USERS_PORT": "0"}
+    topics = {"USERS_TOPIC_ARN": topic, "EMAIL_TOPIC_ARN": topic}
+    region = {"AWS_DEFAULT_REGION": "us-east-1"}
+    done = command(module, environment={**region, **data, **topics, **environment})
+
+    assert done.returncode in (1, 2)
+    assert said in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+
+
 # The user team's side.
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        pytest.param(200, b"<html>welcome</html>", "KeyError", id="a page"),
+        pytest.param(200, b"", "ResponseParserError", id="nothing"),
+        pytest.param(200, b"<a><PublishResult/></a>", "without the id", id="a result without an id"),
+        pytest.param(200, b"<a", "ResponseParserError", id="no XML"),
+        pytest.param(502, b"<html>bad gateway</html>", "502", id="an error that is not the topic's"),
+    ],
+)
+def test_an_answer_that_is_not_the_topic_s_is_no_delivery(
+    status: int, body: bytes, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a proxy may give it. The event stays in the outbox."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nobody reads it."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        for name, value in aws_environment(f"http://127.0.0.1:{server.server_port}").items():
+            monkeypatch.setenv(name, value)
+        try:
+            topic = TopicDelivery("arn:aws:sns:us-east-1:000000000000:users")
+            with pytest.raises(DeliveryError, match=said):
+                topic.deliver(Event("{}", {}))
+        finally:
+            server.shutdown()
+            thread.join()
+            topic._sns.close()
 
 
 @pytest.mark.parametrize(
@@ -261,7 +326,7 @@ def test_the_event_tells_no_more_than_it_must() -> None:
 
 
 def test_a_bad_topic_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"USERS_TOPIC_ARN: 'users' is not the ARN of a topic"):
+    with pytest.raises(ValueError, match=r"USERS_TOPIC_ARN=users: 'users' is not the ARN of a topic"):
         delivery_from_environment({"USERS_TOPIC_ARN": "users"}, tmp_path)
 
 
