@@ -15,6 +15,7 @@ GOOD = Result(
     copies=1,
     kills=2,
     mails=Counter({"a": 1, "b": 1, "c": 1}),
+    sendings=Counter({"a": 1, "b": 1}),  # the worker was killed before it logged the third
     receipts=6,
     dead_letters=0,
     seconds=2.0,
@@ -31,6 +32,7 @@ def test_a_good_run_has_no_problems() -> None:
     [
         pytest.param(replace(GOOD, mails=Counter({"a": 1, "b": 1})), "1 events have no mail", id="lost"),
         pytest.param(replace(GOOD, mails=Counter({"a": 2, "b": 1, "c": 1})), "1 events have more than one", id="twice"),
+        pytest.param(replace(GOOD, sendings=Counter({"a": 2})), "1 events have more than one", id="sent twice"),
         pytest.param(replace(GOOD, mails=GOOD.mails + Counter({"x": 1})), "1 mails belong to no event", id="unknown"),
         pytest.param(replace(GOOD, dead_letters=2), "2 messages ended with the dead letters", id="dead letters"),
         pytest.param(replace(GOOD, receipts=3), "none was absorbed", id="no duplicates came"),
