@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[BrowserContext]:
+    """Open for these tests alone: while Playwright runs, no other test of this thread may run an event loop."""
     with chromium() as context:
         yield context
 
