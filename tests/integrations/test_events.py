@@ -209,7 +209,9 @@ def test_a_health_check() -> None:
 
 TOKENS = st.text("abcXYZ09-_", min_size=1, max_size=8).map(str.encode)
 VALUES = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters=",;"), max_size=12)
-PARTS = st.text(st.characters(codec="utf-8", exclude_characters="/?#&=+,%", exclude_categories=("Cs", "Cc")), max_size=6)
+PARTS = st.text(
+    st.characters(codec="utf-8", exclude_characters="/?#&=+,%", exclude_categories=("Cs", "Cc")), max_size=6
+)
 TYPES = st.sampled_from([b"text/plain", b"application/json", b"image/png"])
 
 
