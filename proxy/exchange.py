@@ -23,6 +23,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from proxy.auth.outcome import UNTOUCHED, Later, Outcome, Passed
+from proxy.carveout.hints import hint_of, without_hint
 from proxy.config.model import JwtValidationConfig, LoadBalancerAttributes
 from proxy.errors import (
     BadRequestError,
@@ -155,6 +156,13 @@ class RequestExchange(RequestRecord):
         self.transformed_host = b""
         self.transformed_uri = b""
         self.request_transform_status = ""
+        self.target_request = 0
+        self.target_ended = 0
+        self.in_flight = 0
+        self.client_was_slow = False
+        self.is_stream = False
+        self.response_fields = None
+        self.hint = ""
         self.head = b""
         self.port = 0
         self.done = False
@@ -400,7 +408,7 @@ class RequestExchange(RequestRecord):
         self._finish()
 
     def client_paused(self) -> None:
-        self._client_is_slow = True
+        self._client_is_slow = self.client_was_slow = True
         if self._connection is not None:
             self._connection.pause()
 
@@ -426,7 +434,8 @@ class RequestExchange(RequestRecord):
         self._attempts += 1
         self._target = target
         target.in_flight += 1
-        target.requests += 1
+        self.in_flight = target.in_flight
+        self.target_request = target.requests = target.requests + 1
         self.target_id = target.id
         pool = target.pool
         if type(pool) is not Pool:
@@ -511,6 +520,13 @@ class RequestExchange(RequestRecord):
             block += self._cookies(head)
         if self._listener.response_headers is not None:
             block = self._listener.response_headers.set_in(block)
+        fields = self.response_fields = head.fields
+        if not complete and fields.get(b"content-type", b"")[:17] == b"text/event-stream":
+            self.is_stream = True
+        hint_header = self._gateway.transactions.hint_header
+        if hint_header and hint_header in fields:
+            self.hint = hint_of(fields[hint_header])
+            block = without_hint(block, hint_header)
         client.active_at = now
         self.response_bytes += client.start(status, head.reason, block, length, body, complete)
         ended = time.perf_counter()
@@ -703,6 +719,7 @@ class RequestExchange(RequestRecord):
         target = self._target
         if target is not None:
             target.in_flight -= 1
+            self.target_ended = target.requests - target.in_flight
             self._target = None
         self._gateway.record(self, self._series)
         self._client.finished()

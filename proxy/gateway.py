@@ -12,6 +12,7 @@ from email.utils import formatdate
 from typing import Final
 
 from proxy.auth.authentication import Authentication
+from proxy.carveout.transactions import Transactions
 from proxy.config.model import LoadBalancerAttributes
 from proxy.errors import ClientError, GatewayError
 from proxy.exchange import PAGE_HEADERS, RequestExchange
@@ -21,11 +22,13 @@ from proxy.http1.pages import REASONS, page
 from proxy.http1.sealed import Sealer
 from proxy.listen.client import Client, Exchange, Timed
 from proxy.observe.access_log import AccessLog
+from proxy.observe.condition_samples import SAMPLES_A_SECOND, Sample
 from proxy.observe.connection_log import Connection, ConnectionLog
 from proxy.observe.live import LiveState, ReloadState
 from proxy.observe.metrics import Metrics, RouteSeries
 from proxy.observe.record import RefusedRequest, RequestRecord
 from proxy.observe.snapshot import Snapshot
+from proxy.observe.tail import LEASE_SECONDS, Tail, TailBatch
 from proxy.rules.request import RequestView
 from proxy.runtime import Listener, Runtime, carry_over, serving_rules, weights
 from proxy.targets.group import TargetGroup
@@ -48,6 +51,7 @@ class Gateway:
         runtime: The first table.
         access_log: Where each record goes besides the metrics, if anywhere.
         connection_log: Where each client connection goes when it closes, if anywhere.
+        transactions: Names and measures the requests; by default it learns, and keeps nothing.
         sealer: Seals the cookies of stickiness and of logins; by default with a key of its own.
         draw: A number in [0, 1) for weighted choices.
     """
@@ -59,6 +63,7 @@ class Gateway:
         *,
         access_log: AccessLog | None = None,
         connection_log: ConnectionLog | None = None,
+        transactions: Transactions | None = None,
         sealer: Sealer | None = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -66,15 +71,20 @@ class Gateway:
         self.metrics = metrics
         self.access_log = access_log
         self.connection_log = connection_log
+        self.transactions = transactions or Transactions(runtime.config.transactions)
         self.sealer = sealer or Sealer(os.urandom(32))
         self.draw = draw
         self.authentication = Authentication(self.sealer, metrics)
+        self._tail: Tail | None = None
         self._clients: set[Timed] = set()
         self._clients_ever = 0
         self._sweep: asyncio.TimerHandle | None = None
         self._date = b""
         self._date_until = 0.0
+        self._samples: list[Sample] = []
+        self._samples_left = SAMPLES_A_SECOND
         metrics.serving(serving_rules(runtime.config))
+        metrics.condition_samples.serving(runtime.config.listeners)
 
     # For the doors
 
@@ -196,8 +206,15 @@ class Gateway:
             listener = self.runtime.listeners.get(record.listener)
             series = listener.unmatched_series() if listener else self.metrics.series(record.listener, "", "")
         series.record(record)
+        if self._samples_left:
+            self._samples_left -= 1
+            self._samples.append((record.listener, record.rule, record.view, record.started_at))
+        if record.target_group:
+            self.transactions.demand.note(record)
         if self.access_log is not None:
             self.access_log.record(record)
+        if self._tail is not None:
+            self._tail.record(record)
 
     def _now(self) -> bytes:
         now = time.time()
@@ -211,9 +228,12 @@ class Gateway:
     def replace(self, runtime: Runtime) -> None:
         """Put a new table in force between two requests; requests in flight end under the old one."""
         carry_over(runtime, self.runtime)
+        self._count_samples()
         self.runtime = runtime
         self.metrics.serving(serving_rules(runtime.config))
+        self.metrics.condition_samples.serving(runtime.config.listeners)
         self.authentication.serving(runtime.config)
+        self.transactions.serving(runtime.config.transactions)
 
     def start(self) -> None:
         """Begin to keep the time; needs a running event loop."""
@@ -225,13 +245,23 @@ class Gateway:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
+        self.transactions.save()
         for group in self.runtime.groups.values():
             for target in group.targets:
                 if isinstance(target.pool, TargetPool):
                     target.pool.retire()
 
+    def _count_samples(self) -> None:
+        """Look at the requests that were kept for it; a few milliseconds at the very most."""
+        samples, self._samples = self._samples, []
+        self._samples_left = SAMPLES_A_SECOND
+        self.metrics.condition_samples.count(samples)
+
     def _keep_time(self) -> None:
         now = time.perf_counter()
+        if self._tail is not None and now > self._tail.until:
+            self._tail = None
+        self._count_samples()
         attributes = self.runtime.config.attributes
         idle_timeout = attributes.idle_timeout_seconds
         keep_alive = attributes.client_keep_alive_seconds
@@ -244,6 +274,7 @@ class Gateway:
                     target.pool.close_idle(now - TARGET_IDLE_SECONDS)
                     if target.state is HealthState.DRAINING:
                         target.pool.give_up_connecting()
+        self.transactions.tick()
         self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._keep_time)
 
     # What is seen of it
@@ -283,9 +314,21 @@ class Gateway:
             },
         )
 
+    def take_tail(self) -> TailBatch:
+        """The requests since the call before, or rather a sample of them; from the first call on they are kept."""
+        until = time.perf_counter() + LEASE_SECONDS
+        if self._tail is None:
+            self._tail = Tail(until)
+        return self._tail.take(until)
+
     def metrics_snapshot(self, reload: ReloadState) -> Snapshot:
         """Every metric of this process as plain data."""
-        return self.metrics.snapshot(self.live_state(reload))
+        self._count_samples()
+        own, named = self.metrics.snapshot(self.live_state(reload)), self.transactions.snapshot()
+        return {
+            "values": own["values"] | named["values"],
+            "distributions": own["distributions"] | named["distributions"],
+        }
 
 
 def _target_states(groups: Mapping[str, TargetGroup]) -> dict[tuple[str, str], int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -57,8 +59,20 @@ class Runtime:
         return listener
 
 
-def build(config: Config, metrics: Metrics) -> Runtime:
-    """Compile a table. Its groups have no target with a name yet: `TargetKeeper.prepare` resolves them."""
+def build(
+    config: Config,
+    metrics: Metrics,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    draw: Callable[[], float] = random.random,
+) -> Runtime:
+    """Compile a table. Its groups have no target with a name yet: `TargetKeeper.prepare` resolves them.
+
+    Args:
+        config: The table as written.
+        metrics: Where its routes are counted.
+        clock, draw: Time and chance of its target groups; arguments for tests only.
+    """
     used = {name for listener in config.listeners for name in _groups_named_by(listener)}
     listeners = {
         listener.name: Listener(
@@ -67,7 +81,7 @@ def build(config: Config, metrics: Metrics) -> Runtime:
         for listener in config.listeners
     }
     groups = {
-        name: TargetGroup(group, in_use=name in used, on_removed=cut_requests)
+        name: TargetGroup(group, clock=clock, in_use=name in used, on_removed=cut_requests, draw=draw)
         for name, group in config.target_groups.items()
     }
     return Runtime(config, listeners, groups, {item.config.port: item for item in listeners.values()})

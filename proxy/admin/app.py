@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response, Security
@@ -16,21 +17,40 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from proxy import __version__
 from proxy.admin import models, views
+from proxy.admin import overview as overviews
+from proxy.admin.carveout import add_carveout
 from proxy.admin.control import GatewayControl
+from proxy.admin.live import add_live
 from proxy.admin.readiness import reasons_against
 from proxy.admin.security import AdminPolicy, Guard
+from proxy.admin.transactions import add_transactions
 from proxy.errors import GatewayError
 from proxy.observe.exposition import render
+from proxy.observe.history import SAMPLE_SECONDS
 from proxy.rules.question import QuestionError, read_question
 
-STATIC_FILES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/docs": ("docs.html", "text/html; charset=utf-8"),
-    "/static/admin.css": ("admin.css", "text/css; charset=utf-8"),
-    "/static/status.js": ("status.js", "text/javascript; charset=utf-8"),
-    "/static/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
+_FOLDER = files("proxy.admin") / "static"
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
 }
-"""Everything the two pages need; nothing comes from elsewhere, so they work without the internet."""
+
+
+def _static_files(folder: Traversable, prefix: str) -> Iterator[tuple[str, tuple[Traversable, str]]]:
+    for file in folder.iterdir():
+        if file.is_dir():
+            yield from _static_files(file, f"{prefix}{file.name}/")
+        elif not file.name.endswith(".html"):
+            yield prefix + file.name, (file, _TYPES[file.name[file.name.rindex(".") :]])
+
+
+STATIC_FILES = {
+    "/": (_FOLDER / "index.html", _TYPES[".html"]),
+    "/docs": (_FOLDER / "docs.html", _TYPES[".html"]),
+    **dict(_static_files(_FOLDER, "/static/")),
+}
+"""Path to file and type; nothing comes from elsewhere, so that the two pages work without the internet."""
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": models.ApiError, "description": "The token is missing or wrong."},
@@ -73,9 +93,12 @@ def create_admin(
     app.add_exception_handler(StarletteHTTPException, _http_error)
     _add_probes(app, gateway)
     _add_views(app, gateway)
+    add_live(app, gateway, _only(_REFUSALS, 403))
     _add_public_keys(app, gateway)
+    add_carveout(app, gateway)
     _add_explain(app, gateway)
     _add_reload(app, gateway)
+    add_transactions(app, gateway)
     _add_pages(app)
     return app
 
@@ -119,6 +142,20 @@ def _add_views(app: FastAPI, gateway: GatewayControl) -> None:
             uptime_seconds=round(time.monotonic() - started_at, 3),
             reload=views.reload_status(gateway.reload_state),
             totals=views.totals(await gateway.metrics_snapshot()),
+        )
+
+    @app.get("/api/overview", tags=["state"], responses=_only(_REFUSALS, 403))
+    async def overview(
+        since: Annotated[float, Query(description="Only points later than this, in seconds since the epoch.")] = 0.0,
+    ) -> overviews.Overview:
+        """The last ten minutes, the routes of the last one, and what somebody should look at."""
+        return overviews.overview(
+            gateway.runtime,
+            gateway.history,
+            gateway.reload_state,
+            now=time.time(),
+            sample_seconds=SAMPLE_SECONDS,
+            since=since,
         )
 
     @app.get("/api/rules", tags=["state"], responses=_only(_REFUSALS, 403))
@@ -210,16 +247,14 @@ def _add_reload(app: FastAPI, gateway: GatewayControl) -> None:
 
 
 def _add_pages(app: FastAPI) -> None:
-    folder = files("proxy.admin") / "static"
-
     def add(path: str, body: bytes, content_type: str) -> None:
         async def page() -> Response:
             return Response(body, headers={"content-type": content_type})
 
         app.add_api_route(path, page, include_in_schema=False)
 
-    for path, (name, content_type) in STATIC_FILES.items():
-        add(path, (folder / name).read_bytes(), content_type)
+    for path, (file, content_type) in STATIC_FILES.items():
+        add(path, file.read_bytes(), content_type)
 
 
 def _only(responses: dict[int | str, dict[str, Any]], *codes: int) -> dict[int | str, dict[str, Any]]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from proxy.carveout.workload import Workload
 from proxy.config.model import Config, ListenerConfig
 from proxy.config.problem import Problem
+from proxy.observe.history import History
 from proxy.observe.live import ReloadState
 from proxy.observe.snapshot import Snapshot
+from proxy.observe.tail import TailBatch
 from proxy.rules.question import Question
 
 
@@ -64,7 +67,16 @@ class GatewayControl(Protocol):
     @property
     def reload_state(self) -> ReloadState: ...
 
+    @property
+    def history(self) -> History:
+        """The last minutes."""
+        ...
+
     async def metrics_snapshot(self) -> Snapshot: ...
+
+    async def take_tail(self) -> TailBatch:
+        """Return the requests since the call before, or a sample of them."""
+        ...
 
     async def reload(self) -> ReloadResult:
         """Read `routes.yaml` again; on a problem the table before keeps serving."""
@@ -72,6 +84,22 @@ class GatewayControl(Protocol):
 
     def oidc_public_key(self, kid: str) -> bytes | None:
         """Return the PEM of the key that signs `x-amzn-oidc-data`, None if it has another id."""
+        ...
+
+    async def workload(self) -> Workload:
+        """What is known of the transactions of the last hours."""
+        ...
+
+    async def progress(self, days: float) -> Mapping[str, Any]:
+        """How far the migration is, and the monolith's transactions that were not hit for so many days."""
+        ...
+
+    def transaction_names(self) -> Mapping[str, Any]:
+        """Return the names of transactions as `models.TransactionNames` has them."""
+        ...
+
+    async def pin_transactions(self, names: Sequence[str]) -> ReloadResult:
+        """Write names into `routes.yaml` and put it in force; raise PatternError, EditError or OSError."""
         ...
 
     def explain(self, question: Question) -> Mapping[str, Any]:

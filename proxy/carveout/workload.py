@@ -25,6 +25,8 @@ class WindowLoad:
         seconds: Their sum of target seconds.
         quiet_requests, quiet_seconds: Of those that began while the target group had few requests in flight.
         cpu_seconds: CPU that the target reported itself (`Server-Timing: cpu`), 0.0 when it does not.
+        worked_seconds: Of `seconds`, those without the wait in the target's own queue (`queueing.py`); 0.0 when they
+            are not known.
     """
 
     requests: int = 0
@@ -32,6 +34,7 @@ class WindowLoad:
     quiet_requests: int = 0
     quiet_seconds: float = 0.0
     cpu_seconds: float = 0.0
+    worked_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ class TransactionLoad:
         windows: By index of the workload's windows; an idle window is absent.
         first_byte_seconds: Sum of the time until the response head; the rest of `seconds` is transfer.
         squared_seconds: Sum of squares, for the variability.
+        squared_worked_seconds: The same of the worked seconds, 0.0 when they are not known.
         counts: One count a bucket of `FINE_BUCKETS`, the last for what is slower still.
         slow_seconds: Sum of the seconds over the latency objective (tail pain).
         request_bytes, response_bytes: On the wire, heads included.
@@ -55,6 +59,7 @@ class TransactionLoad:
         database_seconds: As the target reported itself (`Server-Timing: db`).
         sessions: Sampled sessions that used it.
         neighbours: Next transaction of the same session, to how often; bounded.
+        last_hit: When it was asked for last, in seconds since the epoch; 0.0 when it is not known.
     """
 
     name: str
@@ -62,6 +67,7 @@ class TransactionLoad:
     windows: dict[int, WindowLoad] = field(default_factory=dict)
     first_byte_seconds: float = 0.0
     squared_seconds: float = 0.0
+    squared_worked_seconds: float = 0.0
     counts: list[int] = field(default_factory=lambda: [0] * (len(FINE_BUCKETS) + 1))
     slow_seconds: float = 0.0
     request_bytes: int = 0
@@ -74,6 +80,7 @@ class TransactionLoad:
     database_seconds: float = 0.0
     sessions: int = 0
     neighbours: dict[str, int] = field(default_factory=dict)
+    last_hit: float = 0.0
 
     @property
     def requests(self) -> int:
@@ -82,6 +89,10 @@ class TransactionLoad:
     @property
     def seconds(self) -> float:
         return sum(window.seconds for window in self.windows.values())
+
+    @property
+    def worked_seconds(self) -> float:
+        return sum(window.worked_seconds for window in self.windows.values())
 
     def percentile(self, share: float) -> float:
         """The seconds that `share` of the requests did not exceed: the upper bound of a bucket, 0.0 without any."""
@@ -100,6 +111,7 @@ class Workload:
         transactions: By name and target group.
         cpu_seconds: CPU of the target group's containers by window, where it is given.
         source: `live`, or the log that it was read from.
+        workers: By target group, how many requests its targets together work on at once (`queueing.py`).
     """
 
     started_at: float
@@ -109,6 +121,7 @@ class Workload:
     transactions: list[TransactionLoad] = field(default_factory=list)
     cpu_seconds: dict[str, list[float]] = field(default_factory=dict)
     source: str = "live"
+    workers: dict[str, int] = field(default_factory=dict)
 
 
 def percentile(counts: Sequence[int], share: float) -> float:

@@ -19,16 +19,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from proxy.cli.candidates import render
 from proxy.cli.demo_https import CERTIFICATE_FILE, REDIRECTED_HOST, with_https, write_certificate
 from proxy.cli.demo_report import Latency, Route, comparison, difference, read_latencies
 from proxy.cli.flags import UsageError
-from proxy.cli.shift import replace_file
+from proxy.cli.state import STATE_FOLDER
 from proxy.config.edit import set_weights
+from proxy.config.files import replace_file
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 VISITORS = 6
@@ -37,6 +40,11 @@ READY_SECONDS = 60.0
 """How long the processes may take to start; the shop fills its database at the first one."""
 MIN_TABLE_WIDTH = 110
 """Columns; a pipe has no width of its own."""
+CANDIDATES_TITLE = "What to carve out of the monolith, by what was measured before the shift"
+CANDIDATES = 5
+"""How many the end of the demo shows."""
+SENSITIVE = "*/payments*"
+"""What the demo's shop says of its data."""
 HALF_SECONDS = 12.0
 """How long each half takes when the demo stays until Ctrl-C."""
 
@@ -155,12 +163,17 @@ class _Demo:
                 start = await self._latencies(admin)
                 await self._wait(half, "before: the monolith serves nearly everything")
                 middle = await self._latencies(admin)
+                candidates = await self._candidates(admin)
                 await self._shift(admin, table)
                 await self._wait(half, "after: the extracted services have taken over")
                 end = await self._latencies(admin)
                 output = Console()
                 output.width = max(output.width, MIN_TABLE_WIDTH)
                 output.print(comparison(difference(middle, start), difference(end, middle)))
+                output.print(f"\n{CANDIDATES_TITLE}: strangler candidates --sensitive '{SENSITIVE}'", style="bold")
+                for part in render(candidates, CANDIDATES):
+                    output.print(part)
+                output.print()
                 self._say_where_to_look(table)
                 if self.args.seconds is None:
                     self.console.print("Traffic goes on until Ctrl-C.")
@@ -180,7 +193,7 @@ class _Demo:
         for name, port in ports:
             if not _is_free(port):
                 raise DemoError(f"port {port} is in use: choose another one with {name}")
-        for name in ("monolith", "users", "recommendations"):
+        for name in ("monolith", "users", "recommendations", STATE_FOLDER):
             shutil.rmtree(folder / name, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         text = (REPOSITORY / "routes.yaml").read_text(encoding="utf-8")
@@ -276,6 +289,11 @@ class _Demo:
             if time.monotonic() > deadline:
                 raise DemoError(f"the gateway did not take up the change of {table} within 5 s")
             await asyncio.sleep(0.1)
+
+    async def _candidates(self, admin: httpx.AsyncClient) -> dict[str, Any]:
+        url = f"http://127.0.0.1:{self.args.admin_port}/api/candidates"
+        document: dict[str, Any] = (await admin.get(url, params={"sensitive": SENSITIVE})).raise_for_status().json()
+        return document
 
     def _say_where_to_look(self, table: Path) -> None:
         admin = f"http://127.0.0.1:{self.args.admin_port}"

@@ -11,11 +11,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
+from typing import Any, cast
 
 import uvicorn
 
 from proxy.admin.app import create_admin
+from proxy.admin.live import end_streams
 from proxy.app import running
+from proxy.carveout.cpu_sources import CpuSource, parse_cpu_source
 from proxy.cli.flags import UsageError
 from proxy.cli.logs import log_options, open_logs
 from proxy.cli.ports import bind, tls_problems
@@ -29,6 +32,7 @@ from proxy.cli.running import (
     set_up_log,
     tune_garbage_collector,
 )
+from proxy.cli.state import open_state_dir
 from proxy.cli.terminal import Paint
 from proxy.config.certificates import TableFiles
 from proxy.config.cookie_key import KEY, KEY_FILE, CookieKeyError, cookie_key
@@ -60,6 +64,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cookie-key-file", metavar="FILE", default="", help="key of stickiness cookies; made if it is not there"
     )
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        help="keeps learned names and progress; none for nowhere (default: .strangler beside FILE)",
+    )
+    parser.add_argument(
+        "--target-cpu",
+        metavar="GROUP=SOURCE",
+        action="append",
+        help="CPU time of a target group: pid:NUMBER, file:/.../cpu.stat, http://CADVISOR/metrics?container=NAME",
+    )
     parser.add_argument("--access-log", metavar="FILE", help="one line a request; - for standard output")
     parser.add_argument("--access-log-format", choices=sorted(FORMATS), default="json", help="of the access log")
     parser.add_argument("--elb-name", metavar="NAME", default=DEFAULT_ELB_NAME, help="the load balancer's in alb lines")
@@ -79,6 +94,8 @@ class _Start:
     config: Config
     warnings: list[Problem]
     admin_socket: socket
+    state_dir: Path | None
+    cpu_sources: list[CpuSource]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -103,10 +120,12 @@ def run(args: argparse.Namespace) -> int:
         return 2
     warnings = in_order([*warnings, *analyse(config, os.environ).problems])
     log_warnings(path, warnings)
+    cpu_sources = _cpu_sources(args.target_cpu or [], config)
+    state_dir = open_state_dir(args.state_dir, path)
     try:
         sockets = [bind(args.host, listener.port) for listener in config.listeners]
         admin_socket = bind(args.admin_host, args.admin_port)
-        start = _Start(args, path, content, config, warnings, admin_socket)
+        start = _Start(args, path, content, config, warnings, admin_socket, state_dir, cpu_sources)
         if args.workers == 1:
             access_log, connection_log = open_logs(log_options(args))
             main = _serve(start, sockets, access_log, connection_log)
@@ -127,6 +146,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _cpu_sources(written: list[str], config: Config) -> list[CpuSource]:
+    sources: dict[str, CpuSource] = {}
+    for text in written:
+        try:
+            source = parse_cpu_source(text)
+        except ValueError as error:
+            raise UsageError(f"--target-cpu {error}") from None
+        if source.target_group not in config.target_groups:
+            raise UsageError(f"--target-cpu {text}: there is no target group {source.target_group!r}")
+        if source.target_group in sources:
+            raise UsageError(f"--target-cpu {text}: {source.target_group!r} has a source already")
+        sources[source.target_group] = source
+    return list(sources.values())
+
+
 def _share_cookie_key(args: argparse.Namespace) -> None:
     """See to it, by the environment, that this process and its workers have the same key for cookies."""
     if args.cookie_key_file:
@@ -137,6 +171,22 @@ def _share_cookie_key(args: argparse.Namespace) -> None:
         raise UsageError(str(error)) from None
     if args.workers > 1 and not key.lasts:
         os.environ[KEY] = key.as_variable()
+
+
+class _EndingStreams(uvicorn.Server):
+    """Does not wait for those who look on."""
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        end_streams(cast(Any, self.config.app))
+        await super().shutdown(sockets)
+
+
+class _AdminServer(_EndingStreams, DrainingServer):
+    """The admin port of a process that has no other server."""
+
+
+class _QuietAdminServer(_EndingStreams, QuietServer):
+    """The admin port beside the listeners."""
 
 
 async def _serve(
@@ -150,9 +200,11 @@ async def _serve(
         problems=start.warnings,
         access_log=access_log,
         connection_log=connection_log,
+        state_dir=start.state_dir,
+        cpu_sources=start.cpu_sources,
     )
     server = ListenerServer(listener_config(control), control, start.args.host)
-    admin = QuietServer(_admin_config(control, start.args))
+    admin = _QuietAdminServer(_admin_config(control, start.args))
     serving_admin = asyncio.create_task(admin.serve([start.admin_socket]))
     _say_where(start)
     tune_garbage_collector()
@@ -166,20 +218,28 @@ async def _serve(
 async def _supervise(start: _Start) -> None:
     """Several workers: this process reads the table, checks the targets and serves the admin port."""
     args = start.args
-    control = Control(start.path, start.config, content=start.content, problems=start.warnings)
+    control = Control(
+        start.path,
+        start.config,
+        content=start.content,
+        problems=start.warnings,
+        state_dir=start.state_dir,
+        cpu_sources=start.cpu_sources,
+    )
     options = {
         "path": str(start.path),
         "host": args.host,
         **log_options(args),
         "log_level": args.log_level,
+        "workers": args.workers,
     }
-    fleet = Fleet(args.workers, start.content, options, lambda: control.runtime)
+    fleet = Fleet(args.workers, start.content, options, lambda: control.runtime, control.gateway.transactions)
     control.followers = fleet
     async with running(control, watch=True):
         await fleet.start()
         try:
             _say_where(start)
-            await DrainingServer(_admin_config(control, args)).serve([start.admin_socket])
+            await _AdminServer(_admin_config(control, args)).serve([start.admin_socket])
         finally:
             await fleet.stop()
 

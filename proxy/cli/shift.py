@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from proxy.cli.flags import UsageError
 from proxy.cli.problems import render
 from proxy.cli.terminal import Paint
 from proxy.config.edit import EditError, set_weights
+from proxy.config.files import replace_file
 from proxy.config.load import load, load_with_warnings
 from proxy.config.problem import ConfigError
 from proxy.runtime import weights
@@ -57,18 +56,3 @@ def _weight(argument: str) -> tuple[str, int]:
     if not equals or not group or not weight.isdecimal() or not weight.isascii() or int(weight) > 999:
         raise UsageError(f"{argument!r} is not GROUP=WEIGHT with a weight from 0 to 999")
     return group, int(weight)
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Give a file new content in one step, mode kept; where it cannot be replaced (a bind mount), it is rewritten."""
-    path = path.resolve()
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode("utf-8"))
-        os.chmod(temporary, path.stat().st_mode & 0o7777)
-        os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        path.write_bytes(text.encode("utf-8"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
+from proxy.carveout.workload_json import workload_to_json
 from proxy.cli.logs import open_logs
 from proxy.cli.ports import bind, tls_problems
 from proxy.cli.running import ListenerServer, listener_config, run_loop, set_up_log, tune_garbage_collector
@@ -18,7 +19,7 @@ from proxy.config.load import load
 from proxy.config.problem import ConfigError
 from proxy.control import Control
 from proxy.workers.channel import Channel, ChannelClosedError, Message
-from proxy.workers.messages import loads_of, mirror_members, problem_to_json
+from proxy.workers.messages import loads_of, mirror_members, problem_to_json, samples_to_json, templates_from_json
 
 
 class _Server(ListenerServer):
@@ -45,9 +46,15 @@ class Worker:
         if problems := tls_problems(config):
             raise ConfigError(problems, str(path))
         self._control = control = Control(
-            path, config, access_log=access_log, connection_log=connection_log, keeps_targets=False
+            path,
+            config,
+            access_log=access_log,
+            connection_log=connection_log,
+            keeps_targets=False,
+            parts=start["workers"],
         )
         mirror_members(control.runtime, start["targets"])
+        control.gateway.transactions.adopt(templates_from_json(start["names"]))
         self._server = _Server(listener_config(control, watch=False), control, start["host"])
         self._sockets = [bind(start["host"], listener.port, shared=True) for listener in config.listeners]
 
@@ -89,7 +96,15 @@ class Worker:
                 mirror_members(control.runtime, message["targets"])
             case "report":
                 snapshot = await control.metrics_snapshot()
-                return {"snapshot": snapshot, "loads": loads_of(control.runtime)}
+                samples = samples_to_json(control.gateway.transactions.take_samples())
+                return {"snapshot": snapshot, "loads": loads_of(control.runtime), "samples": samples}
+            case "tail":
+                return {"tail": control.gateway.take_tail()}
+            case "names":
+                control.gateway.transactions.adopt(templates_from_json(message["names"]))
+            case "workload":
+                frozen = control.gateway.transactions.freeze()
+                return {"workload": await asyncio.to_thread(lambda: workload_to_json(frozen.workload()))}
             case "reopen":
                 await control.reopen_logs()
             case word:

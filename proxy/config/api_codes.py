@@ -57,6 +57,9 @@ API_CODES: dict[str, str | None] = {
     "key-mismatch": None,
     "tls-unavailable": None,
     "too-many-certificates": "TooManyCertificates",
+    # Names of requests, which the load balancer does not give
+    "bad-openapi": None,
+    "bad-transaction": None,
     # Conditions
     "duplicate-condition": VALIDATION,
     "invalid-cidr": VALIDATION,

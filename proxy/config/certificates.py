@@ -36,18 +36,18 @@ class TableFiles:
     directory: Path
     asked: list[Path] = field(default_factory=list)
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most_bytes: int = MAX_FILE_BYTES) -> bytes:
         """The file's bytes; raise `CertificateError` saying why there are none."""
         path = self.directory / name
         self.asked.append(path)
         try:
             with path.open("rb") as file:
-                content = file.read(MAX_FILE_BYTES + 1)
+                content = file.read(most_bytes + 1)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise CertificateError("unreadable", f"cannot read {path}: {reason}") from None
-        if len(content) > MAX_FILE_BYTES:
-            raise CertificateError("too-large", f"{path} is longer than {MAX_FILE_BYTES} bytes: no certificate is")
+        if len(content) > most_bytes:
+            raise CertificateError("too-large", f"{path} is longer than {most_bytes} bytes: no such file is")
         return content
 
 

@@ -43,6 +43,7 @@ def check(config: Config) -> list[Problem]:
         *_references(config),
         *_stickiness(config),
         *_protocols(config),
+        *_mixed_forwards(config),
         *_quotas(config),
     ]
     for listener in config.listeners:
@@ -184,6 +185,23 @@ def _protocols(config: Config) -> Iterator[Problem]:
                     f"'{group.protocol_version}': give the listener protocol: HTTPS, or {name!r} HTTP1"
                 )
                 yield _error("incompatible-protocols", action.place.of(name), message)
+
+
+def _mixed_forwards(config: Config) -> Iterator[Problem]:
+    """The groups of one forward have one protocol (alb.md 3.1); here each target has its own."""
+    for _, action in _actions(config):
+        if not isinstance(action, ForwardConfig):
+            continue
+        first = ""
+        for name, _weight in action.weights:
+            group = config.target_groups.get(name)
+            scheme = group.targets[0].scheme if group and group.targets else ""
+            first = first or scheme
+            if scheme not in ("", first):
+                message = (
+                    f"{name!r} has {scheme} targets beside {first} ones: the load balancer refuses that in a forward"
+                )
+                yield _warning("refused-by-load-balancer", action.place.of(name), message)
 
 
 def _redirects(listener: ListenerConfig) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ from proxy.config.problem import ConfigError, Place, Problem, Report, in_order
 from proxy.config.records import value_place
 from proxy.config.shapes import place_of, quoted, wrong_type
 from proxy.config.table import TABLE
+from proxy.config.transactions import with_openapi
 from proxy.config.tree import MAX_CHARACTERS, Map, Scalar, Sequence, Value, compose, join
 
 _ABOUT_KEYS = ("unknown-target-group", "app-cookie-with-weights", "group-stickiness-required", "incompatible-protocols")
@@ -60,7 +61,8 @@ def load_with_warnings(
             found = check(config)
             if files is not None:
                 config, more = with_certificates(config, files)
-                found += more
+                config, documents = with_openapi(config, files)
+                found += more + documents
             report.problems += _across(found, root, report.failed)
     elif root is not None:
         wrong_type(root, "", report, "a table that begins with version: 1")

@@ -376,9 +376,57 @@ class LoadBalancerAttributes:
 
 
 @dataclass(frozen=True, slots=True)
+class TransactionPattern:
+    """A name that is given to requests, taken apart. `method` is a known verb, or `*` for any.
+
+    A segment is a literal, has placeholders in braces, or is a last `*` for all that follows.
+    """
+
+    method: str
+    segments: tuple[str, ...]
+    openapi: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenapiFile:
+    """An OpenAPI document whose operations are names; `patterns` are filled in by whoever reads it."""
+
+    file: str
+    patterns: tuple[TransactionPattern, ...] = ()
+    place: Place = attribute(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionsConfig:
+    """How requests get their names, which the load balancer does not give any.
+
+    Attributes:
+        patterns: Given names, before all others.
+        openapi: Documents whose operations are given names.
+        hint_header: Lower-case name of the response header in which a target names a request; empty for none.
+        distinct_clients: How many must have used a word before it may be part of a learned name.
+        limit: Most learned names.
+        objective_seconds: The latency that a request should not exceed.
+    """
+
+    patterns: tuple[TransactionPattern, ...] = ()
+    openapi: tuple[OpenapiFile, ...] = ()
+    hint_header: str = ""
+    distinct_clients: int = 3
+    limit: int = 2000
+    objective_seconds: float = 1.0
+
+    @property
+    def given(self) -> tuple[TransactionPattern, ...]:
+        """All given names, those of the table first."""
+        return (*self.patterns, *(pattern for document in self.openapi for pattern in document.patterns))
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole table."""
 
     listeners: tuple[ListenerConfig, ...]
     target_groups: Mapping[str, TargetGroupConfig]
     attributes: LoadBalancerAttributes = LoadBalancerAttributes()
+    transactions: TransactionsConfig = TransactionsConfig()

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from proxy.config.attributes import LOAD_BALANCER_ATTRIBUTES
 from proxy.config.listeners import LISTENERS
-from proxy.config.model import Config, LoadBalancerAttributes
+from proxy.config.model import Config, LoadBalancerAttributes, TransactionsConfig
 from proxy.config.problem import Place, Report
 from proxy.config.records import Field, Fields, Record
 from proxy.config.shapes import Integer
 from proxy.config.target_groups import TARGET_GROUPS
+from proxy.config.transactions import TRANSACTIONS
 
 VERSION = 1
 
@@ -26,6 +27,7 @@ _VERSION = Field("version", Integer(1, 999).then(_known_version), f"Always {VERS
 _ATTRIBUTES = Field("attributes", LOAD_BALANCER_ATTRIBUTES, "Load balancer attributes, keys as in the ELBv2 API.")
 _LISTENERS = Field("listeners", LISTENERS, "Where clients connect, and the rules there.", required=True)
 _TARGET_GROUPS = Field("target_groups", TARGET_GROUPS, "Where requests go.")
+_TRANSACTIONS = Field("transactions", TRANSACTIONS, "How requests get their names; not of the load balancer.")
 
 
 def _config(fields: Fields) -> Config:
@@ -35,7 +37,8 @@ def _config(fields: Fields) -> Config:
         tuple(replace(listener, http2=attributes.http2) for listener in listeners),
         fields.get(_TARGET_GROUPS, {}),
         attributes,
+        fields.get(_TRANSACTIONS, TransactionsConfig()),
     )
 
 
-TABLE: Record[Config] = Record("a table", (_VERSION, _ATTRIBUTES, _LISTENERS, _TARGET_GROUPS), _config)
+TABLE: Record[Config] = Record("a table", (_VERSION, _ATTRIBUTES, _LISTENERS, _TARGET_GROUPS, _TRANSACTIONS), _config)

@@ -417,7 +417,9 @@ class Http2Pool(TargetPool):
         """A place, on a new connection if need be; see `TargetPool.connect`."""
         stream = self.take_idle()
         while stream is None:
-            if self._is_opening or len(self._connections) >= MAX_CONNECTIONS:
+            # With room left, those who wait for it are being let in one after the other: this one is the next.
+            has_room = any(connection.has_room for connection in self._connections)
+            if has_room or self._is_opening or len(self._connections) >= MAX_CONNECTIONS:
                 turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._waiting.append(turn)
                 try:

@@ -279,6 +279,25 @@ RULE_LAST_HIT = Family(
     "When a request last matched the rule, 0 for never.",
     merge="max",
 )
+RULE_SAMPLES = Family(
+    "strangler_rule_sampled_requests_total",
+    "counter",
+    ("listener", "rule"),
+    "Requests of the rule that were looked at for the condition values that took them; up to 50 a second of all.",
+)
+CONDITION_MATCHES = Family(
+    "strangler_condition_sampled_matches_total",
+    "counter",
+    ("listener", "rule", "field", "value"),
+    "Of these, those that the value took; a value of a serving rule that is absent took none.",
+)
+CONDITION_LAST_MATCH = Family(
+    "strangler_condition_last_match_timestamp_seconds",
+    "gauge",
+    ("listener", "rule", "field", "value"),
+    "When the value last took one of these.",
+    merge="max",
+)
 RULE_WEIGHT = Family(
     "strangler_rule_weight",
     "gauge",
@@ -332,6 +351,35 @@ INVALID_HEADERS = Family(
     ("listener", "result"),
     "Requests with a header name outside letters, digits and hyphens: forwarded with it or without it (dropped).",
 )
+TRANSACTION_REQUESTS = Family(
+    "strangler_transaction_requests_total",
+    "counter",
+    ("transaction", "target_group", "code"),
+    "Requests that a target group got, by the transaction's bounded name and the class of the status (2xx).",
+)
+TRANSACTION_DURATION = Family(
+    "strangler_transaction_duration_seconds",
+    "histogram",
+    ("transaction", "target_group"),
+    "From the request sent to the target until its response was complete, slow clients and streams left out.",
+    buckets=DURATION_BUCKETS,
+)
+TRANSACTION_NAMES = Family(
+    "strangler_transaction_names",
+    "gauge",
+    ("source",),
+    "Names of transactions there are: learned, pinned in routes.yaml, or from an OpenAPI document.",
+    merge="max",
+    outlives=False,
+)
+TRANSACTION_OVERFLOW = Family(
+    "strangler_transaction_overflow_names",
+    "gauge",
+    (),
+    "Learned names over the limit; their requests are counted as {other}.",
+    merge="max",
+    outlives=False,
+)
 BUILD_INFO = Family(
     "strangler_build_info",
     "gauge",
@@ -377,6 +425,9 @@ FAMILIES = (
     AUTH_DURATION,
     JWT_FAILURES,
     RULE_LAST_HIT,
+    RULE_SAMPLES,
+    CONDITION_MATCHES,
+    CONDITION_LAST_MATCH,
     RULE_WEIGHT,
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,
@@ -385,5 +436,9 @@ FAMILIES = (
     CONNECTION_LOG_DROPPED,
     DESYNC_NONCOMPLIANT,
     INVALID_HEADERS,
+    TRANSACTION_REQUESTS,
+    TRANSACTION_DURATION,
+    TRANSACTION_NAMES,
+    TRANSACTION_OVERFLOW,
     BUILD_INFO,
 )

@@ -19,6 +19,7 @@ from typing import Final, Literal
 from proxy import __version__
 from proxy.errors import AuthenticationError, ClaimsTooLargeError, LoginError, LoginRefusedError
 from proxy.observe import families
+from proxy.observe.condition_samples import ConditionSamples
 from proxy.observe.families import DURATION_BUCKETS, METHODS, OVERHEAD_BUCKETS, Family
 from proxy.observe.live import LiveState
 from proxy.observe.record import RequestRecord
@@ -177,6 +178,9 @@ class Metrics:
 
     Args:
         retained: How many series of gone rules to keep.
+
+    Attributes:
+        condition_samples: Which values of conditions took requests.
     """
 
     def __init__(self, *, retained: int = RETAINED_SERIES) -> None:
@@ -193,6 +197,7 @@ class Metrics:
         self._invalid_headers: dict[tuple[str, str], int] = {}
         self._tls_failures: dict[str, int] = {}
         self._authentication: dict[str, AuthSeries] = {}
+        self.condition_samples = ConditionSamples()
 
     def authentication(self, action: str) -> AuthSeries:
         """The counts of an authentication action: `authenticate-oidc`, `authenticate-cognito` or `jwt-validation`."""
@@ -255,7 +260,8 @@ class Metrics:
     def snapshot(self, live: LiveState) -> Snapshot:
         """Return every metric of this process as plain data. It only copies: the event loop can bear it."""
         counters = self._counters()
-        gauges = self._last_hits(), *_live_gauges(live)
+        last_matches = families.CONDITION_LAST_MATCH, self.condition_samples.last_matches()
+        gauges = self._last_hits(), last_matches, *_live_gauges(live)
         return {
             "values": {family.name: _values(samples) for family, samples in (*counters, *gauges) if samples},
             "distributions": {family.name: samples for family, samples in self._distributions() if samples},
@@ -316,6 +322,8 @@ class Metrics:
             (families.FIXED_RESPONSES, fixed),
             (families.CLIENT_TLS_ERRORS, {(name,): count for name, count in self._tls_failures.items()}),
             *self._logins(),
+            (families.RULE_SAMPLES, self.condition_samples.sampled()),
+            (families.CONDITION_MATCHES, self.condition_samples.matches()),
             (families.RULE_EVALUATIONS, {(name,): count for name, count in self._evaluations.items()}),
             (
                 families.TARGET_CONNECTIONS_OPENED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from proxy.rules.request import RequestView
@@ -50,6 +51,13 @@ class RequestRecord:
         redirect_url: The Location of a redirect.
         classification, classification_reason: By desync mitigation, in the words of alb.md 6.8; empty for compliant.
         transformed_host, transformed_uri, request_transform_status: What the rule's transforms made (alb.md 9.1).
+        target_request: Which of the target's requests it was, from 1; 0 without a target.
+        target_ended: How many of them had ended when this one did, itself included.
+        in_flight: Requests that the target had in flight when it got this one, itself included; 0 without a target.
+        client_was_slow: The response had to wait for the client.
+        is_stream: The target sends events as they come, so its time says nothing.
+        response_fields: The target's response headers, names in lower case; None without a complete response head.
+        hint: The name that the target gave the request; empty for none.
         head: What came instead of a request, for records without a view.
         port: The listener's port, for records without a view.
     """
@@ -61,9 +69,13 @@ class RequestRecord:
         "classification_reason",
         "client",
         "client_port",
+        "client_was_slow",
         "ended_at",
         "head",
         "head_at",
+        "hint",
+        "in_flight",
+        "is_stream",
         "listener",
         "method",
         "overhead",
@@ -76,12 +88,15 @@ class RequestRecord:
         "request_bytes",
         "request_transform_status",
         "response_bytes",
+        "response_fields",
         "rule",
         "sent_at",
         "started_at",
         "status",
+        "target_ended",
         "target_group",
         "target_id",
+        "target_request",
         "target_status",
         "trace_id",
         "transformed_host",
@@ -122,6 +137,13 @@ class RequestRecord:
         self.transformed_host = b""
         self.transformed_uri = b""
         self.request_transform_status = ""
+        self.target_request = 0
+        self.target_ended = 0
+        self.in_flight = 0
+        self.client_was_slow = False
+        self.is_stream = False
+        self.response_fields: Mapping[bytes, bytes] | None = None
+        self.hint = ""
         self.head = b""
         self.port = 0
 

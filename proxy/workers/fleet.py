@@ -9,14 +9,18 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
+from proxy.carveout.transactions import Transactions
+from proxy.carveout.workload import Workload
+from proxy.carveout.workload_json import workload_from_json
 from proxy.config.model import Config
 from proxy.config.problem import Place, Problem
 from proxy.observe.snapshot import Snapshot, merge, remains
+from proxy.observe.tail import TailBatch
 from proxy.runtime import Runtime
 from proxy.workers.channel import Channel, ChannelClosedError, Message
-from proxy.workers.messages import members_of, problem_from_json
+from proxy.workers.messages import members_of, problem_from_json, samples_from_json, templates_to_json
 
 logger = logging.getLogger(__name__)
 
@@ -59,14 +63,24 @@ class Fleet:
         content: The table in force.
         options: What each worker is told at its start besides the table.
         runtime: The supervisor's table, whose targets' health the workers mirror.
+        transactions: The supervisor's, which learn names from the workers' requests and give them to all.
     """
 
-    def __init__(self, count: int, content: bytes, options: Message, runtime: Callable[[], Runtime]) -> None:
+    def __init__(
+        self,
+        count: int,
+        content: bytes,
+        options: Message,
+        runtime: Callable[[], Runtime],
+        transactions: Transactions,
+    ) -> None:
         self._count = count
         self._content = content
         self._staged: bytes | None = None
         self._options = options
         self._runtime = runtime
+        self._transactions = transactions
+        self._told_names = -1
         self._workers: dict[int, _Worker] = {}
         self._ended: list[Snapshot] = []
         self._told: object = None
@@ -122,6 +136,7 @@ class Fleet:
                     "word": "start",
                     "content": self._content.decode(),
                     "targets": members_of(self._runtime()),
+                    "names": self._names(),
                     **self._options,
                 },
                 timeout_seconds=START_SECONDS,
@@ -190,11 +205,27 @@ class Fleet:
     async def _push_targets(self) -> None:
         while True:
             await asyncio.sleep(PUSH_SECONDS)
+            await self._push_names()
             members = members_of(self._runtime())
             if members != self._told:
                 async with self._changing:
                     self._told = members_of(self._runtime())
                     await self._call_all({"word": "targets", "targets": self._told}, ANSWER_SECONDS)
+
+    async def _push_names(self) -> None:
+        version = self._transactions.namer.version
+        if version != self._told_names:
+            async with self._changing:
+                self._told_names = version
+                await self._call_all({"word": "names", "names": self._names()}, ANSWER_SECONDS)
+
+    def _names(self) -> list[dict[str, Any]]:
+        return templates_to_json(self._transactions.namer.learned)
+
+    async def workloads(self) -> list[Workload]:
+        """What every living worker has measured of its transactions."""
+        answers = await self._call_all({"word": "workload"}, ANSWER_SECONDS)
+        return [workload_from_json(answer["workload"]) for answer in answers.values() if answer is not None]
 
     async def _fetch_reports(self) -> None:
         while True:
@@ -209,6 +240,7 @@ class Fleet:
                 worker = self._workers[number]
                 worker.last = answer["snapshot"]
                 worker.loads = answer["loads"]
+                self._transactions.learn(samples_from_json(answer["samples"]))
         self._sum_loads()
         living = [worker.last for worker in self._workers.values() if worker.last is not None]
         return [*self._ended, *map(remains, living)]
@@ -220,6 +252,11 @@ class Fleet:
                 loads = [worker.loads.get(name, {}).get(target.id, [0, 0]) for worker in self._workers.values()]
                 target.in_flight = sum(in_flight for in_flight, _ in loads)
                 target.requests = sum(requests for _, requests in loads)
+
+    async def tails(self) -> list[TailBatch]:
+        """The requests of every worker since the call before, or a sample of them."""
+        answers = await self._call_all({"word": "tail"}, ANSWER_SECONDS)
+        return [answer["tail"] for answer in answers.values() if answer is not None]
 
     async def reopen_logs(self) -> None:
         """Let every worker open its log files by their names again."""

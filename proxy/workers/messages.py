@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from proxy.carveout.naming import Template
+from proxy.carveout.transactions import Sample
 from proxy.config.problem import Place, Problem
 from proxy.runtime import Runtime
 from proxy.targets.group import Member
@@ -39,3 +41,25 @@ def problem_from_json(parts: list[Any]) -> Problem:
     """The problem that `problem_to_json` wrote."""
     severity, code, line, column, path, message = parts
     return Problem(severity, code, Place(line, column, path), message)
+
+
+def samples_to_json(samples: Iterable[Sample]) -> list[list[Any]]:
+    """Requests to learn from as `samples_from_json` reads them."""
+    return [[method.decode("latin-1"), path.decode("latin-1"), *rest] for method, path, *rest in samples]
+
+
+def samples_from_json(samples: Iterable[list[Any]]) -> list[Sample]:
+    """The requests that `samples_to_json` wrote."""
+    return [
+        (method.encode("latin-1"), path.encode("latin-1"), status, client) for method, path, status, client in samples
+    ]
+
+
+def templates_to_json(templates: Iterable[Template]) -> list[dict[str, Any]]:
+    """Names as `templates_from_json` reads them."""
+    return [template.as_json() for template in templates]
+
+
+def templates_from_json(templates: Iterable[dict[str, Any]]) -> list[Template]:
+    """The names that `templates_to_json` wrote."""
+    return [Template.from_json(template) for template in templates]

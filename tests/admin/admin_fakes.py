@@ -10,6 +10,9 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from proxy.carveout.naming import Namer, given_templates
+from proxy.carveout.report import names_report
+from proxy.carveout.workload import Workload
 from proxy.config.model import (
     ConditionConfig,
     Config,
@@ -22,10 +25,13 @@ from proxy.config.model import (
     TargetGroupConfig,
 )
 from proxy.config.problem import Place, Problem
+from proxy.config.transaction_patterns import parse_pattern
+from proxy.observe.history import History
 from proxy.observe.live import LiveState, ReloadState
 from proxy.observe.metrics import Metrics
 from proxy.observe.record import RequestRecord
 from proxy.observe.snapshot import Snapshot
+from proxy.observe.tail import Tail, TailBatch
 from proxy.rules.question import Question
 
 PROBLEM = Problem("error", "unknown-key", Place(3, 5, "listeners[0].prot"), "unknown key prot; did you mean port?")
@@ -150,8 +156,13 @@ class FakeGateway:
         default_factory=lambda: ReloadState(True, 1_700_000_000.0, {"success": 1}, (WARNING,))
     )
     metrics: Metrics = field(default_factory=Metrics)
+    history: History = field(default_factory=History)
+    tail: Tail = field(default_factory=lambda: Tail(0.0))
     next_reload: FakeReload = field(default_factory=FakeReload)
     reloads: int = 0
+    pinned: list[str] = field(default_factory=list)
+    asked_for_workload: int = 0
+    measured: Workload = field(default_factory=lambda: Workload(1_700_000_000.0, 10.0, 6, 1.0))
     explained: list[tuple[Any, ...]] = field(default_factory=list)
     explanation: dict[str, Any] | Exception = field(default_factory=lambda: dict(EXPLANATION))
 
@@ -160,12 +171,35 @@ class FakeGateway:
             LiveState(groups={"monolith": [("10.0.0.1:8000", True, 1)]}, reload=self.reload_state)
         )
 
+    async def take_tail(self) -> TailBatch:
+        return self.tail.take(0.0)
+
     async def reload(self) -> FakeReload:
         self.reloads += 1
         return self.next_reload
 
+    async def workload(self) -> Workload:
+        self.asked_for_workload += 1
+        return self.measured
+
+    async def progress(self, days: float) -> dict[str, Any]:
+        return {
+            "points": [],
+            "days": days,
+            "ready_to_delete": [{"transaction": "GET /a", "last_hit": 1.0, "days": days}],
+        }
+
     def oidc_public_key(self, kid: str) -> bytes | None:
         return b"PEM" if kid == "known" else None
+
+    def transaction_names(self) -> dict[str, Any]:
+        return names_report(Namer(given_templates([parse_pattern("GET /orders/{id}")])))
+
+    async def pin_transactions(self, names: Sequence[str]) -> FakeReload:
+        for name in names:
+            parse_pattern(name)
+        self.pinned += names
+        return await self.reload()
 
     def explain(self, question: Question) -> dict[str, Any]:
         asked = (question.listener.name, question.method, question.target, list(question.headers), question.source_ip)
@@ -182,6 +216,7 @@ class FakeGateway:
         record.method, record.status, record.reason = b"GET", status, reason
         record.target_status = 0 if reason else status
         self.metrics.series("web", rule, target_group).record(record)
+        self.tail.record(record)
 
 
 def call(app: FastAPI, request: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]) -> httpx.Response:

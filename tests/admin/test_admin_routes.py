@@ -282,11 +282,18 @@ def test_the_api_document_tells_all_routes_and_their_answers() -> None:
         "/readyz",
         "/metrics",
         "/api/status",
+        "/api/overview",
+        "/api/live/requests",
         "/api/rules",
         "/api/target-groups",
         "/api/oidc-public-keys/{kid}",
+        "/api/candidates",
+        "/api/coverage",
+        "/api/progress",
         "/api/explain",
         "/api/reload",
+        "/api/transactions",
+        "/api/transactions/names",
     }
     reload = document["paths"]["/api/reload"]["post"]
     assert {"200", "401", "403", "422"} == set(reload["responses"])
@@ -294,7 +301,9 @@ def test_the_api_document_tells_all_routes_and_their_answers() -> None:
     assert all(operation["description"] for path in document["paths"].values() for operation in path.values())
 
 
-@pytest.mark.parametrize("path", ["/readyz", "/api/status", "/api/rules", "/api/target-groups"])
+@pytest.mark.parametrize(
+    "path", ["/readyz", "/api/status", "/api/rules", "/api/target-groups", "/api/transactions/names"]
+)
 def test_what_is_answered_has_the_documented_fields(path: str) -> None:
     app = create_admin(FakeGateway())
     document = get(app, "/openapi.json").json()

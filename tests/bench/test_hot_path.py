@@ -7,8 +7,11 @@ import pytest
 from bench.hot_path import count_calls, forwarder, mixed_config
 from bench.table import load, mixed_rules
 
-PYTHON_CALLS = 43.1
-"""Of a forwarded request, on Python 3.11; from 3.12 on a comprehension is no call, so there are fewer."""
+PYTHON_CALLS = 45.4
+"""Of a forwarded request, on Python 3.11; from 3.12 on a comprehension is no call, so there are fewer.
+
+Two of them are the carve-out radar's: the sums of the transaction, and the work of its target told from waiting.
+"""
 
 
 @pytest.mark.parametrize("rules", [10, 100, 1000])

@@ -17,6 +17,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "check.md").read_text()
 WITHOUT_EXAMPLE = {
     "analysis-incomplete",
     "bad-certificate",
+    "bad-openapi",
     "bad-private-key",
     "certificate-not-valid",
     "encrypted-key",

@@ -36,6 +36,23 @@ def strangler(*arguments: str, **environment: str) -> subprocess.CompletedProces
     )
 
 
+USAGE = {
+    "no source of CPU time": (("--target-cpu", "only=x"), "GROUP=pid:NUMBER"),
+    "CPU time of no target group": (("--target-cpu", "other=pid:1"), "there is no target group 'other'"),
+    "a state folder that cannot be": (("--state-dir", "/dev/null/x"), "--state-dir /dev/null/x"),
+}
+
+
+@pytest.mark.parametrize(("flags", "says"), USAGE.values(), ids=USAGE)
+def test_flags_of_the_carve_out_that_cannot_be(flags: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    table = tmp_path / "routes.yaml"
+    table.write_text(TABLE.format(target=9).replace("PORT", str(free_port())))
+    ended = strangler("serve", "--config", str(table), "--admin-port", str(free_port()), *flags)
+    assert ended.returncode == 2
+    assert says in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.fixture
 def target() -> ScriptedTarget:
     target = ScriptedTarget()
@@ -147,22 +164,15 @@ def test_saving_the_file_shifts_traffic_and_a_bad_one_changes_nothing(tmp_path: 
 
 
 def test_the_demo_runs_by_itself(tmp_path: Path) -> None:
-    """What `make demo` runs: it ends with 0, a table of latencies and where to look."""
-    ended = strangler(
-        "demo",
-        "--seconds",
-        "4",
-        "--port",
-        str(free_port()),
-        "--admin-port",
-        str(free_port()),
-        "--folder",
-        str(tmp_path / "demo"),
-    )
+    """What `make demo` runs: it ends with 0, a table of latencies, what to carve out next and where to look."""
+    ports = [f"{flag}={free_port()}" for flag in ("--port", "--https-port", "--admin-port")]
+    ended = strangler("demo", "--seconds", "12", *ports, "--folder", str(tmp_path / "demo"))
 
     assert ended.returncode == 0, ended.stderr
     for rule in ("users", "recommendations", "default"):
         assert rule in ended.stdout
+    candidates = ended.stdout.partition("What to carve out of the monolith")[2]
+    assert "/api/recommendations/users/{id}/" in candidates
     assert "0 of them failed" in ended.stderr
     assert "strangler shift users monolith=10 users=90" in ended.stderr
 

@@ -136,7 +136,7 @@ def too_long(authority: Authority) -> None:
         pytest.param(encrypted, KEY, "encrypted-key", "openssl pkey -in a.key", id="an encrypted key"),
         pytest.param(another_key, KEY, "key-mismatch", "the two files of one pair", id="another certificate's key"),
         pytest.param(chain_upside_down, KEY, "key-mismatch", "must be the server's own", id="the authority first"),
-        pytest.param(too_long, CERTIFICATE, "too-large", "no certificate is", id="a file far too long"),
+        pytest.param(too_long, CERTIFICATE, "too-large", "no such file is", id="a file far too long"),
     ],
 )
 def test_files_that_cannot_be_used(

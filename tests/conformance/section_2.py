@@ -1,14 +1,17 @@
 """alb.md 2: conditions."""
 
-# ruff: noqa: E501 - one row a line
+# ruff: noqa: E501, UP031 - one row a line, and YAML is full of braces
 
-from tests.conformance.rows import Checked, Matching, Row
+from tests.conformance.rows import ANY_PORT, HTTP2, RAW, Checked, Exchange, Matching, Row, get
 
 LONG = "a" * 129
 
 
 def _bad(id: str, section: str, condition: str, code: str) -> Checked:
     return Checked(id, section, f"{{priority: 1, conditions: [{condition}], forward: targets}}", code)
+
+
+HOST_RULE = "[{{priority: 1, conditions: [{{host-header: {}}}], fixed-response: {{status_code: 210}}}}]"
 
 
 ROWS: list[Row] = [
@@ -56,4 +59,61 @@ ROWS: list[Row] = [
             "{priority: 1, conditions: [{host-header: a.b}, {host-header: c.d}], forward: targets}", "duplicate-condition"),
     Checked("any number of http-header conditions", "2.1",
             "{priority: 1, conditions: [{http-header: {A: b}}, {http-header: {A: c}}], forward: targets}"),
+    _bad("an unknown condition", "2.1", "{cookie: a}", "unknown-key"),
+    _bad("an empty value", "2.1", "{path-pattern: ''}", "empty-value"),
+    _bad("no value", "2.1", "{path-pattern: []}", "empty-list"),
+    _bad("literals and regexes in one condition", "2.1", "{path-pattern: {regex: ['^/a'], values: [/b]}}", "unknown-key"),
+    _bad("one path-pattern condition a rule", "2.1", "{path-pattern: /a}, {path-pattern: /b}", "duplicate-condition"),
+    _bad("one http-request-method condition a rule", "2.1", "{http-request-method: GET}, {http-request-method: PUT}", "duplicate-condition"),
+    _bad("one source-ip condition a rule", "2.1", "{source-ip: 10.0.0.0/8}, {source-ip: 11.0.0.0/8}", "duplicate-condition"),
+    _bad("any number of query-string conditions", "2.1", "{query-string: {a: b}}, {query-string: {c: d}}, {query-string: {e: f}}", ""),
+    _bad("a host of letters, digits, - and .", "2.1", "{host-header: a_b.com}", "invalid-character"),
+    _bad("a host's last label is of letters", "2.1", "{host-header: a.c0m}", "invalid-value"),
+    _bad("a path with a blank", "2.1", "{path-pattern: '/a b'}", "invalid-character"),
+    _bad("a path with %", "2.1", "{path-pattern: '/a%20b'}", "invalid-character"),
+    _bad("every character of a path", "2.1", "{path-pattern: '/aA0_-.$/~\"@:+&'}", ""),
+    _bad("a header name over 40 characters", "2.1", "{http-header: {%s: a}}" % ("a" * 41), "too-long"),
+    _bad("a header value over 128 characters", "2.1", "{http-header: {a: %s}}" % LONG, "too-long"),
+    _bad("a header name that is no token", "2.1", "{http-header: {'a b': a}}", "invalid-character"),
+    _bad("a method over 40 characters", "2.1", "{http-request-method: %s}" % ("A" * 41), "too-long"),
+    _bad("a method with - and _", "2.1", "{http-request-method: CUSTOM-METHOD_A}", ""),
+    _bad("a method with a wildcard", "2.1", "{http-request-method: 'G*'}", "invalid-character"),
+    _bad("a query key over 128 characters", "2.1", "{query-string: {%s: a}}" % LONG, "too-long"),
+    _bad("a query value over 128 characters", "2.1", "{query-string: {a: %s}}" % LONG, "too-long"),
+    Matching("wildcards match slashes and dots", "2.1", "[{path-pattern: '/a*d'}]", ("GET /a/b.c/d", "GET /ad"), ("GET /a/b.c/e",)),
+    Matching("regexes: the path alone", "2.2", "[{path-pattern: {regex: '^\\/api\\/(.*)$'}}]", ("GET /api/a?b=c",), ("GET /a?b=/api/c", "GET /api")),
+    Matching("regexes: the value of a header", "2.2", "[{http-header: {A: {regex: '.+'}}}]", ("GET / | A: b",), ("GET /", "GET / | A:")),
+    Matching("regexes: the host", "2.2", "[{host-header: {regex: '^(.*)\\.example\\.com$'}}]", ("GET /", "GET / | Host: A.Example.COM"), ("GET / | Host: example.com",)),
+    _bad("a regex over 128 characters", "2.2", "{path-pattern: {regex: %s}}" % LONG, "too-long"),
+    _bad("a regex for a query-string", "2.2", "{query-string: {regex: a, value: b}}", ""),
+    _bad("a regex for a source-ip", "2.2", "{source-ip: {regex: a}}", "wrong-type"),
+    _bad("five regexes", "2.2", "{path-pattern: {regex: [a, b, c, d, e]}}", ""),
+    _bad("six regexes", "2.2", "{path-pattern: {regex: [a, b, c, d, e, f]}}", "too-many-condition-values"),
+    _bad("regexes cost no wildcards", "2.2", "{path-pattern: {regex: '^/.*.*.*.*.*.*.*$'}}", ""),
+    *[_bad(f"{name} in a regex", "2.2", "{path-pattern: {regex: '%s'}}" % regex, "unsupported-regex") for name, regex in (
+        ("a lookbehind", "(?<=a)b"), ("a backreference", "(a)\\1"), ("an atomic group", "(?>a)"), ("a possessive quantifier", "a++"),
+        ("a recursion", "(?R)"), ("a subroutine", "(a)(?1)"), ("a Unicode class", "\\p{L}"),
+    )],
+    _bad("a host with a port", "2.3", "{host-header: 'a.b:80'}", "invalid-character"),
+    Exchange("host: a request without one satisfies no condition", "2.3", get(host=None, version="1.0"), rules=HOST_RULE.format("'*.com'"), doors=RAW),
+    Exchange("host: :authority over HTTP/2", "2.3", get(host="a.example.com"), rules=HOST_RULE.format("a.example.com"), status=210, doors=HTTP2),
+    Matching("path: */ is any path that ends with a slash", "2.4", "[{path-pattern: '*/'}]", ("GET /", "GET /a/b/"), ("GET /a",)),
+    Matching("path: & is itself", "2.4", "[{path-pattern: '/a&b'}]", ("GET /a&b",), ("GET /a&amp;b",)),
+    Matching("path: the query is no part of it", "2.4", "[{path-pattern: '*b*'}]", ("GET /b",), ("GET /a?b",)),
+    Exchange("path: matching does not alter it", "2.4", get("/a%3Ab//c/../d"), rules="[{priority: 1, conditions: [{path-pattern: '/a:b*'}], forward: targets}]", first_line=b"GET /a%3Ab//c/../d HTTP/1.1"),
+    Exchange("path: a method of gRPC", "2.4", get("/pkg.Service/Method", "Content-Type: application/grpc", method="POST"), rules="[{priority: 1, conditions: [{path-pattern: /pkg.Service/Method}], fixed-response: {status_code: 210}}]", status=210, doors=HTTP2),
+    Exchange("path: a package of gRPC needs a wildcard", "2.4", get("/pkg.Service/Method", method="POST"), rules="[{priority: 1, conditions: [{path-pattern: '/pkg.*'}], fixed-response: {status_code: 210}}]", status=210, doors=HTTP2),
+    Matching("header: * in a name is a letter of it", "2.5", "[{http-header: {'X-*': a}}]", (), ("GET / | X-Kind: a",)),
+    Matching("method: custom, exact in case", "2.6", "[{http-request-method: CUSTOM-METHOD}]", ("CUSTOM-METHOD /",), ("custom-method /",), doors=RAW),
+    Matching("query: begins after the first ?", "2.7", "[{query-string: {a: 'b?c'}}]", ("GET /?a=b?c",), ("GET /?x?a=b?c",)),
+    Matching("query: conditions are ANDed, values ORed", "2.7", "[{query-string: [{a: b}, {a: c}]}, {query-string: {d: e}}]", ("GET /?a=b&d=e", "GET /?d=e&a=c"), ("GET /?a=b", "GET /?d=e")),
+    Matching("query: a bare token is a key with an empty value", "2.7", "[{query-string: {example: '*'}}]", ("GET /?example",), ("GET /?examples",)),
+    Matching("query: a backslash makes ? literal", "2.7", "[{query-string: {k: 'a\\?b'}}]", ("GET /?k=a?b",), ("GET /?k=axb",)),
+    Matching("query: compared as sent", "2.7", "[{query-string: {k: a%20b}}]", ("GET /?k=a%20b",), ("GET /?k=a+b",)),
+    _bad("a wildcard in a source-ip", "2.8", "{source-ip: 10.0.0.*}", "invalid-cidr"),
+    _bad("255.255.255.255/32", "2.8", "{source-ip: 255.255.255.255/32}", "invalid-cidr"),
+    _bad("five networks", "2.8", "{source-ip: [10.0.0.0/8, 11.0.0.0/8, 12.0.0.0/8, 'fd00::/8', 13.0.0.0/8]}", ""),
+    Matching("source-ip: another network", "2.8", "[{source-ip: 10.0.0.0/8}]", (), ("GET /",)),
+    Matching("query: ends at #", "2.7", "[{query-string: {a: b}}]", ("GET /?a=b#c",), ("GET /?a=bc#",), doors=RAW),
+    Exchange("source-ip: IPv6", "2.8", rules="[{priority: 1, conditions: [{source-ip: '2001:db8::/32'}], fixed-response: {status_code: 210}}]", status=210, peer="2001:db8::1", doors=ANY_PORT),
 ]  # fmt: skip

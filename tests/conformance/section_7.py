@@ -30,7 +30,9 @@ def _refused(id: str, status: int, error: str, reason: str, answered: int = 502)
 
 
 def _group(id: str, group: str, code: str = "") -> Checked:
-    return Checked(id, "7", "{priority: 1, conditions: [{path-pattern: /x}], forward: extra}", code, group=group)
+    return Checked(
+        id, "7", "{priority: 1, conditions: [{path-pattern: /x}], forward: extra}", code, more=f"  extra: {group}\n"
+    )
 
 
 LAMBDA = "target_type: lambda, targets: [users]"

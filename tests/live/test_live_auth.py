@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import ssl
@@ -19,28 +20,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from http2_peers import Http2Client
 from live_gateway import Door, LiveGateway, wait_until
+from login_site import HOST, KEY, Browser, Site, jwt_at, login_at, rule
 from oidc_provider import CLIENT_ID, CLIENT_SECRET, Answer, OidcProvider, jwk, sign
 from scripted_target import ScriptedTarget
 from served import serving
-from wire import Message, connect
+from wire import connect
 
 from proxy.auth.authentication import Authentication
-from proxy.auth.provider import Fetcher
 from proxy.config.model import (
-    AuthenticationConfig,
-    ConditionConfig,
     FixedResponseConfig,
-    ForwardConfig,
-    JwtClaimConfig,
-    JwtValidationConfig,
-    LoginConfig,
     RuleConfig,
 )
 from proxy.http1.sealed import Sealer
-
-KEY = b"the key of these tests, long enough"
-HOST = "app.example.com"
 
 
 @pytest.fixture
@@ -50,88 +43,13 @@ def provider() -> Iterator[OidcProvider]:
     one.close()
 
 
-def login_at(provider: OidcProvider, **changes: Any) -> LoginConfig:
-    config = LoginConfig(
-        type="authenticate-oidc",
-        issuer=provider.url,
-        authorization_endpoint=f"{provider.url}/authorize",
-        token_endpoint=f"{provider.url}/token",
-        user_info_endpoint=f"{provider.url}/userinfo",
-        client_id=CLIENT_ID,
-        client_secret=CLIENT_SECRET,
-    )
-    return replace(config, **changes)
-
-
-def rule(authentication: AuthenticationConfig | None, path: str = "/*", priority: int = 5) -> RuleConfig:
-    condition = ConditionConfig("path-pattern", (path,))
-    return RuleConfig(path, priority, (condition,), ForwardConfig((("targets", 1),)), authentication=authentication)
-
-
-class Site:
-    """A gateway with these rules, its target, and a clock that can be moved."""
-
-    def __init__(
-        self, gateway: Callable[..., LiveGateway], target: ScriptedTarget, *rules: RuleConfig, door: Door = "listener"
-    ) -> None:
-        self.target = target
-        self.ahead = 0.0
-        self.live = gateway(target.port, rules=rules, door=door)
-        self.timeout(5.0)
-
-    def timeout(self, seconds: float) -> None:
-        """Start anew, as another process with the same key would."""
-        self.live.gateway.authentication = Authentication(
-            Sealer(KEY),
-            self.live.gateway.metrics,
-            clock=lambda: time.time() + self.ahead,
-            fetcher=Fetcher(timeout_seconds=seconds),
-        )
-
-    def last(self) -> Message:
-        return self.target.requests[-1]
-
-
-class Browser:
-    """Keeps cookies, also over plain HTTP, and follows no redirect by itself."""
-
-    def __init__(self, site: Site) -> None:
-        self.site = site
-        self.cookies: dict[str, str] = {}
-
-    def get(self, url: str, method: str = "GET", **headers: str) -> httpx.Response:
-        """Ask the site for a path, or for the path of one of its URLs."""
-        parts = urlsplit(url)
-        path = url if not parts.scheme else parts.path + (f"?{parts.query}" if parts.query else "")
-        lines = {"Host": HOST, **headers}
-        if self.cookies:
-            lines["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        with httpx.Client(trust_env=False, timeout=15) as client:
-            response = client.request(method, f"http://127.0.0.1:{self.site.live.port}{path}", headers=lines)
-        for line in response.headers.get_list("set-cookie"):
-            name, _, value = line.partition(";")[0].partition("=")
-            assert "; Secure; HttpOnly" in line
-            assert len(line) <= 4096
-            if "1970" in line:
-                self.cookies.pop(name, None)
-            else:
-                self.cookies[name] = value
-        return response
-
-    def begin(self, path: str = "/") -> str:
-        """Ask for a page; return where the provider sends the browser after the login."""
-        response = self.get(path)
-        assert response.status_code == 302, response.text
-        return httpx.get(response.headers["location"], trust_env=False).headers["location"]
-
-    def log_in(self, path: str = "/") -> httpx.Response:
-        """The whole login; return the answer to the callback."""
-        return self.get(self.begin(path))
-
-
 @pytest.fixture
 def site(gateway: Callable[..., LiveGateway], target: Callable[..., ScriptedTarget]) -> Callable[..., Site]:
-    return lambda *rules, **options: Site(gateway, target(), *rules, **options)
+    def make(*rules: RuleConfig, door: Door = "listener") -> Site:
+        one = target()
+        return Site(gateway(one.port, rules=rules, door=door), one, door)
+
+    return make
 
 
 # The flow
@@ -199,8 +117,9 @@ def test_a_login_goes_on_at_another_gateway_with_the_same_key(
     assert browser.get("/page").status_code == 200
 
 
-def test_a_login_by_the_asgi_door(provider: OidcProvider, site: Callable[..., Site]) -> None:
-    here = site(rule(login_at(provider)), door="asgi")
+@pytest.mark.parametrize("door", ["asgi", "http2"])
+def test_a_login_by_another_door(provider: OidcProvider, site: Callable[..., Site], door: Door) -> None:
+    here = site(rule(login_at(provider)), door=door)
     browser = Browser(here)
     assert browser.log_in("/page").status_code == 302
     here.ahead = 301
@@ -413,7 +332,9 @@ def test_a_provider_that_misbehaves(
     provider: OidcProvider, site: Callable[..., Site], how: dict[str, Any], status: int, reason: str
 ) -> None:
     here = site(rule(login_at(provider)))
-    here.timeout(0.3 if "Timeout" in reason else 5.0)
+    if "Timeout" in reason:
+        # User info is asked for after the token, which has to come in time.
+        here.timeout(1.0 if "Userinfo" in reason else 0.3)
     browser = Browser(here)
     for name, value in how.items():
         if name.startswith("/"):
@@ -523,6 +444,64 @@ def test_a_body_waits_while_the_provider_is_asked(provider: OidcProvider, site: 
     assert here.last().body == body
 
 
+def waiting_for_the_provider(live: LiveGateway) -> int:
+    """How many requests are kept until a question to the provider is answered."""
+
+    def count() -> int:
+        return sum("_authenticate_later" in str(task.get_coro()) for task in asyncio.all_tasks())
+
+    return int(live.call(count))
+
+
+@pytest.mark.parametrize("door", ["listener", "asgi"])
+def test_requests_side_by_side_refresh_a_session_once(
+    provider: OidcProvider, site: Callable[..., Site], door: Door
+) -> None:
+    here = site(rule(login_at(provider)), door=door)
+    browser = Browser(here)
+    browser.log_in()
+    provider.id_token = {"exp": int(time.time()) + 900}
+    here.ahead = 301
+    provider.may_answer.clear()
+    cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items()).encode()
+    wires = [connect(here.live.port) for _ in range(8)]
+    for number, wire in enumerate(wires):
+        wire.send(b"GET /%d HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\n\r\n" % (number, HOST.encode(), cookies))
+    wait_until(lambda: waiting_for_the_provider(here.live) == 8, "the requests do not wait")
+    assert provider.count("/token") <= 2
+    provider.may_answer.set()
+    answers = [wire.response() for wire in wires]
+    for wire in wires:
+        wire.close()
+    assert {answer.status for answer in answers} == {200}
+    assert provider.count("/token") == 2, "one for the login, one for all eight"
+    assert {request.value("x-amzn-oidc-identity") for request in here.target.requests} == {b"user-1"}
+    assert len({answer.values("set-cookie")[0].partition(b"=")[0] for answer in answers}) == 1
+    for answer in answers:
+        later = Browser(here)
+        name, _, value = answer.values("set-cookie")[0].partition(b";")[0].decode().partition("=")
+        later.cookies = {name: value}
+        assert later.get("/").status_code == 200, "the cookies of each answer are good"
+    assert provider.count("/token") == 2
+
+
+def test_streams_of_one_connection_refresh_a_session_once(provider: OidcProvider, site: Callable[..., Site]) -> None:
+    here = site(rule(login_at(provider)), door="http2")
+    browser = Browser(here)
+    browser.log_in()
+    provider.id_token = {"exp": int(time.time()) + 900}
+    here.ahead = 301
+    provider.may_answer.clear()
+    cookies = [("cookie", f"{name}={value}") for name, value in browser.cookies.items()]
+    pseudo = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", HOST.encode())]
+    with Http2Client(here.live.port) as client:
+        streams = [client.begin(headers=cookies, pseudo=[*pseudo, (b":path", b"/%d" % number)]) for number in range(8)]
+        wait_until(lambda: waiting_for_the_provider(here.live) == 8, "the requests do not wait")
+        provider.may_answer.set()
+        assert {client.response(stream).status for stream in streams} == {200}
+    assert provider.count("/token") == 2, "one for the login, one for all eight"
+
+
 def test_a_client_that_leaves_while_the_provider_is_asked(provider: OidcProvider, site: Callable[..., Site]) -> None:
     here = site(rule(login_at(provider)))
     browser = Browser(here)
@@ -536,10 +515,6 @@ def test_a_client_that_leaves_while_the_provider_is_asked(provider: OidcProvider
 
 
 # Bearer tokens
-
-
-def jwt_at(provider: OidcProvider, *claims: JwtClaimConfig) -> JwtValidationConfig:
-    return JwtValidationConfig(provider.url, f"{provider.url}/jwks", claims)
 
 
 def bearer(site: Site, token: str) -> int:

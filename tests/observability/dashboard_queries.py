@@ -12,6 +12,7 @@ OBSERVABILITY = Path(__file__).resolve().parents[2] / "observability"
 DASHBOARDS = sorted((OBSERVABILITY / "grafana" / "dashboards").glob("*.json"))
 RULE_FILES = sorted((OBSERVABILITY / "rules").glob("*.yml"))
 
+_SPECIAL = re.compile(r"[\\^$*{}\[\]'+?.()|]")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 _LABEL_VALUES = re.compile(r"label_values\((.+), *(\w+)\)")
@@ -69,8 +70,8 @@ def substitute(expr: str, values: Mapping[str, str]) -> str:
 
 
 def all_of(values: list[str]) -> str:
-    """What Grafana puts in place of a variable with several ticked values."""
-    return f"({'|'.join(re.escape(value) for value in values)})"
+    """What Grafana puts in place of a variable with several ticked values: escaped for a regex within a string."""
+    return f"({'|'.join(_SPECIAL.sub(lambda match: chr(92) * 2 + match[0], value) for value in values)})"
 
 
 def selectors(expr: str) -> list[str]:

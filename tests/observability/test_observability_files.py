@@ -31,23 +31,40 @@ SERIES = {family.name + suffix: family.labels for family in FAMILIES for suffix 
 RECORDED = {rule["record"] for rule in recording_rules()}
 LABELS = {label for family in FAMILIES for label in family.labels} | ADDED_BY_PROMETHEUS
 
-DASHBOARD = load_dashboard(DASHBOARDS[0])
-DASHBOARD_QUERIES = list(queries(DASHBOARD))
+BOARDS = {path.stem: load_dashboard(path) for path in DASHBOARDS}
+DASHBOARD_QUERIES = [
+    query._replace(where=f"{name} {query.where}") for name, board in BOARDS.items() for query in queries(board)
+]
+ROUTE_QUERIES = list(queries(BOARDS["routes"]))
 RULE_QUERIES = [
     Query(rule.get("record") or rule["alert"], rule["expr"], False) for rule in (*recording_rules(), *alert_rules())
 ]
-VARIABLE_QUERIES = [Query(f"variable {each.variable}", each.selector, False) for each in variables(DASHBOARD)]
+VARIABLE_QUERIES = [
+    Query(f"{name} variable {each.variable}", each.selector, False)
+    for name, board in BOARDS.items()
+    for each in variables(board)
+]
 
 every_query = pytest.mark.parametrize(
     "query",
     [*DASHBOARD_QUERIES, *VARIABLE_QUERIES, *RULE_QUERIES],
     ids=lambda query: query.where.replace(" ", "-"),
 )
-every_panel = pytest.mark.parametrize("panel", panels(DASHBOARD), ids=lambda panel: panel["title"].replace(" ", "-"))
+every_panel = pytest.mark.parametrize(
+    "panel",
+    [
+        pytest.param(panel, id=f"{name}-{panel['title']}".replace(" ", "-"))
+        for name, board in BOARDS.items()
+        for panel in panels(board)
+    ],
+)
+every_board = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS.keys())
 
 
-def test_there_is_one_dashboard() -> None:
-    assert [path.name for path in DASHBOARDS] == ["routes.json"]
+def test_dashboards_have_names_of_their_own() -> None:
+    assert sorted(BOARDS) == ["carve-out", "routes", "transactions"]
+    assert {board["uid"] for board in BOARDS.values()} == {f"strangler-{name}" for name in BOARDS}
+    assert len({board["title"] for board in BOARDS.values()}) == 3
 
 
 @every_query
@@ -74,19 +91,36 @@ def test_a_query_groups_by_labels_that_exist(query: Query) -> None:
     assert grouping_labels(query.expr) - LABELS == set()
 
 
-@pytest.mark.parametrize("query", DASHBOARD_QUERIES, ids=lambda query: query.where.replace(" ", "-"))
-def test_a_dashboard_query_uses_variables_that_exist(query: Query) -> None:
-    known = {variable["name"]: "x" for variable in DASHBOARD["templating"]["list"]} | {"__rate_interval": "1m"}
+@every_board
+def test_a_dashboard_query_uses_variables_that_exist(board: dict[str, Any]) -> None:
+    known = {variable["name"]: "x" for variable in board["templating"]["list"]}
+    known |= {"__rate_interval": "1m", "__range": "15m"}
 
-    assert "$" not in substitute(query.expr, known)
+    assert [query.where for query in queries(board) if "$" in substitute(query.expr, known)] == []
 
 
-@pytest.mark.parametrize("name", ["listener", "rule", "target_group"])
-def test_the_dashboard_can_be_narrowed_to(name: str) -> None:
-    (variable,) = [each for each in DASHBOARD["templating"]["list"] if each["name"] == name]
+@pytest.mark.parametrize(
+    ("board", "name"),
+    [
+        ("routes", "listener"),
+        ("routes", "rule"),
+        ("routes", "target_group"),
+        ("transactions", "transaction"),
+        ("transactions", "target_group"),
+        ("carve-out", "transaction"),
+    ],
+)
+def test_a_dashboard_can_be_narrowed_to(board: str, name: str) -> None:
+    (variable,) = [each for each in BOARDS[board]["templating"]["list"] if each["name"] == name]
 
     assert (variable["multi"], variable["includeAll"], variable["allValue"]) == (True, True, ".*")
-    assert any(f"${name}" in query.expr for query in DASHBOARD_QUERIES)
+    assert any(f"${name}" in query.expr for query in queries(BOARDS[board]))
+
+
+def test_the_carve_out_is_seen_from_one_monolith() -> None:
+    (variable,) = [each for each in BOARDS["carve-out"]["templating"]["list"] if each["name"] == "monolith"]
+
+    assert (variable["multi"], variable["includeAll"]) == (False, False)
 
 
 SHOWN = {
@@ -117,7 +151,7 @@ SHOWN = {
 
 @pytest.mark.parametrize("series", sorted(SHOWN))
 def test_the_dashboard_shows(series: str) -> None:
-    assert any(series in series_names(query.expr) for query in DASHBOARD_QUERIES)
+    assert any(series in series_names(query.expr) for query in ROUTE_QUERIES)
 
 
 @every_panel
@@ -128,17 +162,16 @@ def test_a_panel_says_what_it_shows_and_where_from(panel: dict[str, Any]) -> Non
     assert {target["datasource"]["uid"] for target in panel["targets"]} == {"${datasource}"}
 
 
-def test_panels_have_their_own_ids_and_places() -> None:
-    ids = Counter(panel["id"] for panel in DASHBOARD["panels"])
+@every_board
+def test_panels_have_their_own_ids_and_places(board: dict[str, Any]) -> None:
+    ids = Counter(panel["id"] for panel in board["panels"])
     overlapping = [
-        (a["title"], b["title"])
-        for a, b in combinations(DASHBOARD["panels"], 2)
-        if _overlap(a["gridPos"], b["gridPos"])
+        (a["title"], b["title"]) for a, b in combinations(board["panels"], 2) if _overlap(a["gridPos"], b["gridPos"])
     ]
 
     assert max(ids.values()) == 1
     assert overlapping == []
-    assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in DASHBOARD["panels"])
+    assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in board["panels"])
 
 
 def _overlap(a: dict[str, int], b: dict[str, int]) -> bool:
@@ -147,8 +180,9 @@ def _overlap(a: dict[str, int], b: dict[str, int]) -> bool:
     )
 
 
-def test_reloads_good_and_refused_are_marks_at_their_time() -> None:
-    marks = DASHBOARD["annotations"]["list"]
+@every_board
+def test_reloads_good_and_refused_are_marks_at_their_time(board: dict[str, Any]) -> None:
+    marks = board["annotations"]["list"]
 
     assert len(marks) == 2
     assert all(mark["useValueForTime"] and mark["enable"] for mark in marks)
@@ -172,11 +206,12 @@ def test_no_name_is_recorded_or_alerted_twice() -> None:
     assert {name for name, count in names.items() if count > 1} == set()
 
 
-def test_the_default_data_source_is_the_one_that_the_dashboard_begins_with() -> None:
+@every_board
+def test_the_default_data_source_is_the_one_that_a_dashboard_begins_with(board: dict[str, Any]) -> None:
     (source,) = yaml.safe_load((OBSERVABILITY / "grafana/provisioning/datasources/prometheus.yml").read_text())[
         "datasources"
     ]
-    (variable,) = [each for each in DASHBOARD["templating"]["list"] if each["name"] == "datasource"]
+    (variable,) = [each for each in board["templating"]["list"] if each["name"] == "datasource"]
 
     assert variable["current"] == {"text": source["name"], "value": source["uid"]}
     assert source["isDefault"]

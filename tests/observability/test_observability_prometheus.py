@@ -35,7 +35,7 @@ pytestmark = pytest.mark.system
 
 SCRAPE_INTERVAL = "500ms"
 RATE_INTERVAL = "5s"
-DASHBOARD = load_dashboard(DASHBOARDS[0])
+BOARDS = {path.stem: load_dashboard(path) for path in DASHBOARDS}
 
 
 def promtool(*arguments: object) -> str:
@@ -147,30 +147,45 @@ def test_the_gateway_is_scraped(prometheus: Prometheus) -> None:
 
 
 def test_variables_list_what_the_table_has(prometheus: Prometheus) -> None:
-    listed = ticked(prometheus)
+    listed = ticked(prometheus, "routes")
 
     assert listed["listener"] == ["web"]
     assert listed["rule"] == ["bots", "cut", "dead", "default", "fails", "moved", "users"]
     assert listed["target_group"] == ["dead", "monolith", "users"]
 
 
-def ticked(prometheus: Prometheus) -> Mapping[str, list[str]]:
-    """Each variable of the dashboard with all its values."""
+def test_variables_list_transactions_and_who_served_them(prometheus: Prometheus) -> None:
+    listed = ticked(prometheus, "transactions")
+
+    assert {"monolith", "users"} <= set(listed["target_group"])
+    assert listed["transaction"]
+
+
+def ticked(prometheus: Prometheus, board: str) -> Mapping[str, list[str]]:
+    """Each variable of the dashboard with all its values; one that takes a single value with what it begins with."""
+    single = {
+        each["name"]: each["current"]["value"] for each in BOARDS[board]["templating"]["list"] if not each["multi"]
+    }
     return {
-        each.variable: prometheus.ask(
-            f"label/{each.label}/values", **{"match[]": substitute(each.selector, {"listener": ".*"})}
-        )
-        for each in variables(DASHBOARD)
+        each.variable: [single[each.variable]]
+        if each.variable in single
+        else prometheus.ask(f"label/{each.label}/values", **{"match[]": substitute(each.selector, {"listener": ".*"})})
+        for each in variables(BOARDS[board])
     }
 
 
+@pytest.mark.parametrize("board", BOARDS)
 @pytest.mark.parametrize("choice", ["All", "each value ticked"])
-def test_every_query_of_the_dashboard_has_data(prometheus: Prometheus, choice: str) -> None:
-    chosen = {name: ".*" if choice == "All" else all_of(values) for name, values in ticked(prometheus).items()}
-    values = {**chosen, "__rate_interval": RATE_INTERVAL}
-    asked = [query._replace(expr=substitute(query.expr, values)) for query in queries(DASHBOARD)]
+def test_every_query_of_the_dashboards_has_data(prometheus: Prometheus, board: str, choice: str) -> None:
+    has_all = {each["name"] for each in BOARDS[board]["templating"]["list"] if each["includeAll"]}
+    chosen = {
+        name: ".*" if choice == "All" and name in has_all else all_of(values)
+        for name, values in ticked(prometheus, board).items()
+    }
+    values = {**chosen, "__rate_interval": RATE_INTERVAL, "__range": "1m"}
+    asked = [query._replace(expr=substitute(query.expr, values)) for query in queries(BOARDS[board])]
 
-    assert len(asked) > 30
+    assert len(asked) > 10
     assert prometheus.without_data(asked, 20) == []
 
 
@@ -201,10 +216,12 @@ def test_the_alerts_see_what_is_wrong_here_and_nothing_else(prometheus: Promethe
         ("StranglerNoHealthyTarget", "dead"),
         ("StranglerReloadFailed", ""),
     }
+    of_transactions = {"StranglerTransactionFails", "StranglerTransactionSlowerThanElsewhere"}
 
     def seen() -> set[tuple[str, str]]:
         found = [alert["labels"] for alert in prometheus.ask("alerts")["alerts"]]
         return {(each["alertname"], each.get("rule") or each.get("target_group") or "") for each in found}
 
     wait_for(f"{expected} pending or firing", 20, lambda: seen() >= expected)
-    assert seen() - expected <= {("StranglerOverheadHigh", "")}, "a busy machine may add to the overhead"
+    others = {each for each in seen() - expected if each[0] not in of_transactions}
+    assert others <= {("StranglerOverheadHigh", "")}, "a busy machine may add to the overhead"

@@ -10,11 +10,16 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from proxy.carveout.naming import given_templates
+from proxy.carveout.transactions import Transactions
+from proxy.config.model import ConditionConfig, ForwardConfig, ListenerConfig, RuleConfig, TransactionsConfig
+from proxy.config.transaction_patterns import parse_pattern
 from proxy.errors import ClaimsTooLargeError, LoginError, LoginFailedError, TokenRejectedError
 from proxy.observe.exposition import render
 from proxy.observe.live import LiveState, ReloadState
 from proxy.observe.metrics import Metrics
-from proxy.observe.snapshot import Snapshot, empty
+from proxy.observe.snapshot import Snapshot, empty, merge
+from proxy.rules.request import RequestView
 
 CONTRACT = {
     "strangler_requests_total": ("counter", {"listener", "rule", "target_group", "method", "code"}),
@@ -29,6 +34,9 @@ CONTRACT = {
     "strangler_lambda_errors_total": ("counter", {"target_group", "reason"}),
     "strangler_target_group_info": ("gauge", {"target_group", "target_type"}),
     "strangler_rule_last_hit_timestamp_seconds": ("gauge", {"listener", "rule"}),
+    "strangler_rule_sampled_requests_total": ("counter", {"listener", "rule"}),
+    "strangler_condition_sampled_matches_total": ("counter", {"listener", "rule", "field", "value"}),
+    "strangler_condition_last_match_timestamp_seconds": ("gauge", {"listener", "rule", "field", "value"}),
     "strangler_rule_weight": ("gauge", {"listener", "rule", "target_group"}),
     "strangler_config_last_reload_successful": ("gauge", set()),
     "strangler_config_last_reload_timestamp_seconds": ("gauge", set()),
@@ -60,6 +68,10 @@ CONTRACT = {
     "strangler_jwt_validation_failures_total": ("counter", {"reason"}),
     "strangler_desync_noncompliant_requests_total": ("counter", {"listener", "classification", "reason"}),
     "strangler_invalid_header_requests_total": ("counter", {"listener", "result"}),
+    "strangler_transaction_requests_total": ("counter", {"transaction", "target_group", "code"}),
+    "strangler_transaction_duration_seconds": ("histogram", {"transaction", "target_group"}),
+    "strangler_transaction_names": ("gauge", {"source"}),
+    "strangler_transaction_overflow_names": ("gauge", set()),
     "strangler_build_info": ("gauge", {"version", "python"}),
 }
 
@@ -68,6 +80,7 @@ BUCKETS = {
     "strangler_request_duration_seconds": DURATIONS,
     "strangler_target_response_duration_seconds": DURATIONS,
     "strangler_auth_duration_seconds": DURATIONS,
+    "strangler_transaction_duration_seconds": DURATIONS,
     "strangler_overhead_seconds": "0.00005 0.0001 0.00025 0.0005 0.001 0.0025 0.005 0.01 0.025 0.05",
 }
 
@@ -76,6 +89,10 @@ BUCKETS = {
 def snapshot() -> Snapshot:
     metrics = Metrics()
     metrics.serving([("web", "users"), ("web", "default")])
+    condition = ConditionConfig("path-pattern", ("/users/*",))
+    rule = RuleConfig("users", 10, (condition,), ForwardConfig((("users", 1),)))
+    metrics.condition_samples.serving([ListenerConfig("web", 80, ForwardConfig((("users", 1),)), (rule,))])
+    metrics.condition_samples.count([("web", "users", RequestView.of("GET", "/users/1", []), 1_700_000_000.0)])
     metrics.target_connection("users", "success")
     metrics.noncompliant("web", "Acceptable", "SpaceInUri")
     metrics.invalid_header("web", "dropped")
@@ -94,7 +111,10 @@ def snapshot() -> Snapshot:
     failed = forwarded(rule="resize", reason="LambdaUnhandled", target_status=0, head_at=0.0, status=502)
     for record in (forwarded(), refused(), forwarded(reason="Target.ConnectionClosed"), fixed, failed):
         metrics.series(record.listener, record.rule, record.target_group).record(record)
-    return metrics.snapshot(
+    transactions = Transactions(TransactionsConfig())
+    transactions.namer.give(given_templates([parse_pattern("GET /api/users")]))
+    transactions.demand.note(forwarded())
+    own = metrics.snapshot(
         LiveState(
             groups={"users": [("10.0.0.1:8000", True, 1)]},
             weights={("web", "users", "users"): 10},
@@ -108,6 +128,7 @@ def snapshot() -> Snapshot:
             nonsticky_requests={("users", "lb_cookie"): 3},
         )
     )
+    return merge([own, transactions.snapshot()])
 
 
 def scrape(snapshot: Snapshot, openmetrics: bool) -> dict[str, Metric]:

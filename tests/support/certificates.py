@@ -51,9 +51,11 @@ class Authority:
         days: int = 30,
         begins: datetime | None = None,
         passphrase: str = "",
+        bits: int = 2048,
     ) -> tuple[Path, Path]:
         """Write `<file>.pem` and `<file>.key` for these DNS names; return both paths."""
-        key: Key = ec.generate_private_key(ec.SECP256R1()) if kind == "ECDSA" else rsa.generate_private_key(65537, 2048)
+        key: Key
+        key = ec.generate_private_key(ec.SECP256R1()) if kind == "ECDSA" else rsa.generate_private_key(65537, bits)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or names[0])])
         certificate = self._sign(subject, key, names, days=days, begins=begins)
         encryption: KeySerializationEncryption = NoEncryption()

@@ -7,6 +7,7 @@ import json
 import secrets
 import threading
 import time
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -61,6 +62,8 @@ class OidcProvider:
         instead: Path to what is answered instead.
         id_token, tokens, user_info: What to change in the usual answers; None takes a member away.
         asked: Every request as (path, form or query, headers).
+        may_answer: While it is cleared, the token endpoint waits.
+        has_form: Users see a page with a button; without it they are logged in at once.
     """
 
     def __init__(self) -> None:
@@ -70,10 +73,13 @@ class OidcProvider:
         self.tokens: dict[str, Any] = {}
         self.user_info: dict[str, Any] = {}
         self.keys: list[Any] = [jwk()]
+        self.has_form = False
         self.asked: list[tuple[str, dict[str, str], dict[str, str]]] = []
         self.codes: dict[str, dict[str, str]] = {}
         self.refresh_tokens: set[str] = set()
         self.closing = threading.Event()
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = False
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -82,6 +88,7 @@ class OidcProvider:
 
     def close(self) -> None:
         self.closing.set()
+        self.may_answer.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -134,7 +141,9 @@ class OidcProvider:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 provider.asked.append((path, fields, headers))
                 answer = provider.instead.get(path)
-                if answer is None and path == "/authorize":
+                if answer is None and path == "/authorize" and provider.has_form and "user" not in fields:
+                    answer = Answer(200, _form(fields).encode())
+                elif answer is None and path == "/authorize":
                     self.send_response(302)
                     self.send_header("Location", provider.authorize(fields))
                     self.send_header("Content-Length", "0")
@@ -142,6 +151,7 @@ class OidcProvider:
                     return
                 if answer is None:
                     if path == "/token":
+                        provider.may_answer.wait(20)
                         answer = provider.token(fields)
                     elif path == "/userinfo":
                         answer = Answer(200, _changed({"sub": "user-1", "email": "u@example.com"}, provider.user_info))
@@ -169,6 +179,13 @@ class OidcProvider:
 
 def _changed(value: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return {name: each for name, each in {**value, **changes}.items() if each is not None}
+
+
+def _form(query: dict[str, str]) -> str:
+    """A login page that asks for a name and passes on what it was called with."""
+    hidden = "".join(f'<input type=hidden name="{escape(name)}" value="{escape(query[name])}">' for name in query)
+    form = f"<form action=/authorize>{hidden}<input name=user><button>Log in</button></form>"
+    return f"<!doctype html><title>Log in</title>{form}"
 
 
 def _first(text: str) -> dict[str, str]:

@@ -130,19 +130,21 @@ class Wire:
     def body_of(self, message: Message, length: int | None) -> Message:
         """Read the body: chunked if the head says so, else `length` bytes."""
         if message.values("transfer-encoding") == [b"chunked"]:
+            body, raw = bytearray(), bytearray()
             while True:
                 line = self.until(b"\r\n")
-                message.raw_body += line
+                raw += line
                 size = int(line.split(b";")[0], 16)
                 if not size:
                     break
                 data = self.exactly(size)
-                message.body += data
-                message.raw_body += data + self.exactly(2)
+                body += data
+                raw += data + self.exactly(2)
             while (line := self.until(b"\r\n")) != b"\r\n":
                 message.trailers.append(line)
-                message.raw_body += line
-            message.raw_body += line
+                raw += line
+            raw += line
+            message.body, message.raw_body = bytes(body), bytes(raw)
         elif length:
             message.body = message.raw_body = self.exactly(length)
         return message
@@ -154,7 +156,10 @@ class Wire:
 
     def response(self, *, to: str = "GET") -> Message:
         """One whole response, also one that ends with the connection."""
-        message = self.head()
+        return self.body(self.head(), to=to)
+
+    def body(self, message: Message, *, to: str = "GET") -> Message:
+        """The rest of a response whose head was read."""
         if to == "HEAD" or message.status < 200 or message.status in (204, 304):
             return message
         length = message.value("content-length")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -139,3 +141,56 @@ def test_targets_show_what_all_workers_sent(served: Served) -> None:
 
     (target,) = next(group["targets"] for group in groups if group["name"] == "first")
     assert (target["state"], target["requests"], target["in_flight"]) == ("healthy", 25, 0)
+
+
+def test_workers_share_the_names_of_transactions(served: Served) -> None:
+    """Each worker sees some of the requests; the supervisor learns from all, and every worker names alike."""
+
+    def named() -> float:
+        ask(served, 4, "/orders/17/items")
+        return served.metric("strangler_transaction_requests_total", transaction="GET /orders/{id}/items")
+
+    served.eventually(lambda: named() > 0, "no worker knows the name")
+    served.eventually(
+        lambda: named() == served.metric("strangler_routed_requests_total"), "requests are counted under no name"
+    )
+    (entry,) = served.admin.get("/api/transactions").json()["transactions"]
+    assert entry["name"] == "GET /orders/{id}/items"
+    assert entry["requests"] == served.metric("strangler_routed_requests_total")
+
+
+def batches(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    """The batches of a stream of live requests."""
+    for line in lines:
+        if line.startswith("data: "):
+            yield json.loads(line.removeprefix("data: "))
+
+
+def test_live_requests_are_those_of_all_workers(served: Served) -> None:
+    """And a stream that is still open does not hold up the end of the gateway."""
+    with served.admin.stream("GET", "/api/live/requests") as response:
+        stream = batches(response.iter_lines())
+        # The first one says that the workers keep their requests from now on.
+        assert next(stream)["entries"] == []
+        ask(served, 30, "/split?password=s3cret")
+        shown: list[dict[str, Any]] = []
+        while len(shown) < 30:
+            shown += next(stream)["entries"]
+
+        assert {(each["path"], each["rule"], each["status"], each["has_query"]) for each in shown} == {
+            ("/split", "split", 200, True)
+        }
+        assert "s3cret" not in json.dumps(shown)
+        assert served.stop() == 0
+    assert "Traceback" not in served.log.read_text()
+
+
+def test_the_overview_is_of_all_workers(served: Served) -> None:
+    def requests_of_route() -> int:
+        routes = served.admin.get("/api/overview").json()["routes"]
+        return sum(route["requests"] for route in routes if route["rule"] == "split")
+
+    served.eventually(lambda: bool(served.admin.get("/api/overview").json()["points"]), "no point was made")
+    ask(served, 30, "/split")
+
+    served.eventually(lambda: requests_of_route() == 30, "the overview does not count all requests")

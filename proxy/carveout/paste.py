@@ -1,0 +1,205 @@
+"""The rules of a candidate as YAML for `routes.yaml`, with a name and a priority that are free in the table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import quote
+
+from proxy.carveout.ranking.bundles import resource_of, split_name
+from proxy.carveout.ranking.cover import Cover, RuleShape
+from proxy.config.model import Config, ListenerConfig, RuleConfig
+from proxy.config.problem import ConfigError
+from proxy.rules.compile import compile_table
+from proxy.rules.request import RequestView
+from proxy.rules.table import Table
+
+LAST_PRIORITY: Final = 50_000
+STEP: Final = 10
+"""Between the last rule and a new one; leaves room for later rules."""
+LONGEST_GROUP_NAME: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Paste:
+    """What to put where.
+
+    Attributes:
+        rule: Items for a listener's `rules:`; empty when the table has this rule already.
+        target_group: An entry for `target_groups:`; empty when the table has the group already.
+        listener: Whose rules; empty when no table is known.
+        note: What to mind; empty if nothing.
+    """
+
+    rule: str
+    target_group: str
+    listener: str = ""
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Paster:
+    """Writes rules for one table; each candidate's stand for themselves, as if the others were not pasted.
+
+    Args:
+        config: The table that serves, None when it is not known: priorities then begin at 10.
+    """
+
+    config: Config | None
+    _tables: dict[str, Table] = field(default_factory=dict)
+
+    def paste(self, cover: Cover, transactions: Sequence[str], monolith: str) -> Paste | None:
+        """The rules of a cover; None when it has none.
+
+        Args:
+            transactions: Of the candidate, for its name and to see which rule takes it now.
+            monolith: The target group that serves them now.
+        """
+        if not cover.rules:
+            return None
+        service = service_name(transactions)
+        target_group = ""
+        taken_by: int | None = None
+        listener = None
+        if self.config is not None:
+            listener, taken_by = self._where(transactions, monolith, self.config)
+        if listener is not None and taken_by is not None:
+            there = listener.rules[taken_by]
+            if len(cover.rules) == 1 and _says_the_same(there, cover.rules[0], transactions):
+                note = f"rule {there.name!r} takes exactly these requests already: shift its weights"
+                return Paste("", "", listener.name, note)
+        known = self.config.target_groups if self.config else {}
+        if service == monolith:
+            service = f"{service}-service"[:LONGEST_GROUP_NAME]
+        if service not in known:
+            target_group = (
+                f"{service}:\n  targets: [http://{service}:8000]   # where the new service listens\n"
+                "  health_check: {path: /health}\n"
+            )
+        rules = list(cover.rules)
+        names = _free_names(service, len(rules), listener)
+        priorities, note = _free_priorities(listener, taken_by, len(rules))
+        texts = [
+            _rule_text(rule, name, priority, service, monolith)
+            for rule, name, priority in zip(rules, names, priorities, strict=True)
+        ]
+        return Paste("".join(texts), target_group, listener.name if listener else "", note)
+
+    def _where(self, transactions: Sequence[str], monolith: str, config: Config) -> tuple[ListenerConfig, int | None]:
+        """The listener whose rules send these transactions to the monolith, and the earliest such rule's index."""
+        views = [view for view in map(_view_of, transactions) if view is not None]
+        for listener in config.listeners:
+            table = self._table(listener)
+            if table is None:
+                continue
+            takers = [table.evaluate(view) for view in views]
+            indices = [taker.index for taker in takers if taker.priority is not None]
+            if indices:
+                return listener, min(indices)
+            if takers and monolith in _groups(listener):
+                return listener, None
+        return config.listeners[0], None
+
+    def _table(self, listener: ListenerConfig) -> Table | None:
+        if listener.name not in self._tables:
+            try:
+                self._tables[listener.name] = compile_table(listener)
+            except ConfigError:  # whoever serves the table reports it
+                return None
+        return self._tables[listener.name]
+
+
+def service_name(transactions: Sequence[str]) -> str:
+    """A name for rule and target group, from the resource of the first transaction: `orders`."""
+    for name in transactions:
+        split = split_name(name)
+        if split is not None:
+            resource = resource_of(split[1]) or re.sub(r"\{[^{}/]*\}", "", split[1])
+            words = [word for word in re.split(r"[^a-z0-9]+", resource.lower()) if word]
+            if words:
+                return words[-1][:LONGEST_GROUP_NAME].strip("-")
+    return "carved-out"
+
+
+def _says_the_same(there: RuleConfig, shape: RuleShape, transactions: Sequence[str]) -> bool:
+    """Whether a rule of the table takes these transactions by the same paths, and no more than their methods."""
+    methods = {split[0] for name in transactions if (split := split_name(name))}
+    theirs = {one.field: frozenset(one.values or one.regex_values) for one in there.conditions}
+    return (
+        len(theirs) == len(there.conditions)
+        and theirs.pop("path-pattern", None) == frozenset(shape.values)
+        and theirs in ({}, {"http-request-method": methods})
+    )
+
+
+def _groups(listener: ListenerConfig) -> set[str]:
+    actions = [listener.default, *(rule.action for rule in listener.rules)]
+    return {name for action in actions for name, _ in getattr(action, "weights", ())}
+
+
+def _view_of(name: str) -> RequestView | None:
+    """A request of this transaction, its parameters filled in."""
+    split = split_name(name)
+    if split is None:
+        return None
+    method, path = split
+    return RequestView.of(method, quote(re.sub(r"\{[^{}/]*\}", "1", path)), [("Host", "localhost")])
+
+
+def _free_names(service: str, count: int, listener: ListenerConfig | None) -> list[str]:
+    taken = {rule.name for rule in listener.rules} if listener else set()
+    names: list[str] = []
+    number = 1
+    while len(names) < count:
+        name = service if number == 1 else f"{service}-{number}"
+        number += 1
+        if name not in taken:
+            names.append(name)
+    return names
+
+
+def _free_priorities(listener: ListenerConfig | None, taken_by: int | None, count: int) -> tuple[list[int], str]:
+    """Priorities in a row that no rule has: before the rule that takes the requests now, else behind the last.
+
+    Where there is no room right before that rule, the nearest room above it is taken, and the note says so.
+    """
+    rules = listener.rules if listener else ()
+    if taken_by is None:
+        last = rules[-1].priority if rules else 0
+        if last + STEP * count <= LAST_PRIORITY:
+            return [last + STEP * (number + 1) for number in range(count)], ""
+        taken_by = len(rules)
+    for index in range(taken_by, -1, -1):
+        above = rules[index].priority if index < len(rules) else LAST_PRIORITY + 1
+        below = rules[index - 1].priority if index else 0
+        if above - below > count:
+            step = (above - below) // (count + 1)
+            note = ""
+            if index < taken_by:
+                note = (
+                    f"there is no free priority right before rule {rules[taken_by - 1].name!r}: these stand before it "
+                    "and take its requests, too, where both fit; or number the rules anew"
+                )
+            return [below + step * (number + 1) for number in range(count)], note
+    free = [priority for priority in range(1, LAST_PRIORITY) if priority not in {rule.priority for rule in rules}]
+    return free[:count], "there is no room for these rules in a row: number the rules anew"
+
+
+def _rule_text(rule: RuleShape, name: str, priority: int, service: str, monolith: str) -> str:
+    values = ", ".join(map(_quoted, rule.values))
+    paths = f"[{values}]" if rule.kind == "pattern" else f"{{regex: [{values}]}}"
+    lines = [f"- name: {name}", f"  priority: {priority}", "  conditions:", f"    - path-pattern: {paths}"]
+    if rule.methods:
+        lines.append(f"    - http-request-method: [{', '.join(rule.methods)}]")
+    if rule.stays:
+        lines.append(f"  forward: {monolith}   # stays: the next rule would take it, too")
+    else:
+        lines.append(f"  forward: {{{monolith}: 100, {service}: 0}}   # shift when {service} is ready")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"
