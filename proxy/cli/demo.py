@@ -1,4 +1,4 @@
-"""`strangler demo`: a monolith, two services carved out of it and the gateway, with traffic, on this machine.
+"""`strangler demo`: a monolith, services carved out of it and the gateway, with traffic, on this machine.
 
 Everything runs as processes of its own, as it would in containers. Halfway a weight is shifted, by editing the demo's
 copy of `routes.yaml` as a person would.
@@ -51,12 +51,24 @@ HALF_SECONDS = 12.0
 SHIFTS = {
     "users": {"monolith": 10, "users": 90},
     "recommendations": {"monolith": 0, "recommendations": 100},
+    "contacts": {"monolith": 0, "contacts": 100},
+    "payments": {"monolith": 0, "payments": 100},
 }
 """What is shifted halfway: rule to weights."""
 BEFORE = {
     "users": {"monolith": 90, "users": 10},
     "recommendations": {"monolith": 100, "recommendations": 0},
+    "contacts": {"monolith": 100, "contacts": 0},
+    "payments": {"monolith": 100, "payments": 0},
 }
+MODULES = {
+    "monolith": "monolith_stub",
+    "users": "extracted_services.users",
+    "recommendations": "extracted_services.recommendations",
+    "contacts": "extracted_services.contacts",
+    "payments": "extracted_services.payments",
+}
+"""What serves: target group to module."""
 
 
 class DemoError(Exception):
@@ -193,7 +205,7 @@ class _Demo:
         for name, port in ports:
             if not _is_free(port):
                 raise DemoError(f"port {port} is in use: choose another one with {name}")
-        for name in ("monolith", "users", "recommendations", STATE_FOLDER):
+        for name in (*MODULES, STATE_FOLDER):
             shutil.rmtree(folder / name, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         text = (REPOSITORY / "routes.yaml").read_text(encoding="utf-8")
@@ -208,13 +220,8 @@ class _Demo:
         return table
 
     async def _start_processes(self, folder: Path, table: Path) -> None:
-        ports = {name: _free_port() for name in ("monolith", "users", "recommendations")}
-        modules = {
-            "monolith": "monolith_stub",
-            "users": "extracted_services.users",
-            "recommendations": "extracted_services.recommendations",
-        }
-        for name, module in modules.items():
+        ports = {name: _free_port() for name in MODULES}
+        for name, module in MODULES.items():
             command = [module, "--port", str(ports[name]), "--data", str(folder / name)]
             self.started.append(self.start(name, command, folder / f"{name}.log", {}))
         urls = {f"{name.upper()}_URL": f"http://127.0.0.1:{port}" for name, port in ports.items()}

@@ -15,7 +15,7 @@ COMPOSE = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PROMETHEUS = yaml.safe_load((REPOSITORY / "observability" / "prometheus.yml").read_text())
 ROUTES = (REPOSITORY / "routes.yaml").read_text()
-APPLICATIONS = ("gateway", "monolith", "users", "recommendations")
+APPLICATIONS = ("gateway", "monolith", "users", "recommendations", "contacts", "payments")
 
 every_service = pytest.mark.parametrize("service", SERVICES)
 every_application = pytest.mark.parametrize("service", APPLICATIONS)
@@ -82,7 +82,7 @@ def test_an_image_runs_as_a_user_of_its_own(service: str) -> None:
     assert SERVICES[service]["cap_drop"] == ["ALL"]
 
 
-@pytest.mark.parametrize("service", ["monolith", "users", "recommendations"])
+@pytest.mark.parametrize("service", ["monolith", "users", "recommendations", "contacts", "payments"])
 def test_a_service_behind_the_gateway_has_no_port_on_the_host(service: str) -> None:
     assert "ports" not in SERVICES[service]
 
@@ -107,7 +107,7 @@ def test_the_table_is_mounted_by_its_folder_so_that_editors_can_replace_it() -> 
     assert "STRANGLER_CONFIG=/etc/strangler/routes.yaml" in dockerfile("gateway")
 
 
-@pytest.mark.parametrize("group", ["monolith", "users", "recommendations"])
+@pytest.mark.parametrize("group", ["monolith", "users", "recommendations", "contacts", "payments"])
 def test_the_default_target_of_a_group_is_the_service_of_its_name(group: str) -> None:
     (port,) = exposed(group)
 

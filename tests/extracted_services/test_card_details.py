@@ -110,7 +110,7 @@ def test_a_token_leads_nowhere(tmp_path: Path) -> None:
 
 
 def test_payments_begin_where_the_monoliths_never_come(tmp_path: Path) -> None:
-    """So that a rule can tell by the path whose payment is read: /api/payments/9???????????."""
+    """So that a rule can tell by the path whose payment is read: /api/payments/900000000000."""
     with running("extracted_services.payments", tmp_path / "payments") as payments:
         numbers = [
             payments.http.post("/api/payments", json={"order_id": order, "card": CARD}).json()["id"]

@@ -15,9 +15,11 @@ from aws_endpoint import client, unique
 from function_host import RunningHost, eventually, running_host
 from photos import noise, photo
 from running_process import REPOSITORY, Running, running
+from served import serving
 
 from extracted_services.uploads.resources import add_analysis, create_uploads
 from monolith_stub import images
+from proxy.config.edit import set_weights
 
 UPLOADS = REPOSITORY / "extracted_services" / "uploads"
 PAGE = REPOSITORY / "docs" / "uploads.md"
@@ -32,6 +34,12 @@ def functions(file: str, **environment: str) -> dict[str, Any]:
         function["environment"] |= environment
         function["asynchronous"]["maximum_retry_attempts"] = 0
     return loaded
+
+
+@pytest.fixture(scope="module")
+def monolith(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running("monolith_stub", tmp_path_factory.mktemp("monolith") / "data") as process:
+        yield process
 
 
 @contextmanager
@@ -138,6 +146,37 @@ def test_an_image_that_is_cut_off_ends_at_the_failure_destination(aws: str, tmp_
     assert missing.status_code == 404
 
 
+def test_uploads_are_shifted_there_and_back(aws: str, tmp_path: Path, monolith: Running) -> None:
+    """By two numbers of the table; what was uploaded before is still there, whoever has it."""
+    bucket, port = unique("photos"), "${UPLOADS_GATEWAY_PORT:-8080}"
+    text = (UPLOADS / "routes.yaml").read_text()
+    assert port in text
+    uploaded: list[tuple[str, str]] = []
+    with (
+        running_host(tmp_path, functions("functions-before.yaml")) as host,
+        uploads(tmp_path, bucket, host) as service,
+        serving(
+            tmp_path,
+            set_weights(text.replace(port, "PORT"), "uploads", {"monolith": 1, "uploads": 0}),
+            environment={"MONOLITH_URL": str(monolith.http.base_url), "UPLOADS_URL": str(service.http.base_url)},
+        ) as gateway,
+    ):
+
+        def weight() -> float:
+            return gateway.metric("strangler_rule_weight", rule="uploads", target_group="uploads")
+
+        for share, server in ((0, "monolith"), (1, "uploads"), (0, "monolith")):
+            table = gateway.table.read_text()
+            gateway.table.write_text(set_weights(table, "uploads", {"monolith": 1 - share, "uploads": share}))
+            gateway.eventually(lambda share=share: weight() == share, "the table is not taken up")
+            answer = gateway.client.post("/api/images", files=FORM)
+            assert answer.headers["X-Served-By"] == server
+            uploaded.append((answer.json()["sizes"]["small"]["path"], server))
+        for path, server in uploaded:
+            got = gateway.client.get(path, timeout=60)
+            assert (got.status_code, got.headers["X-Served-By"]) == (200, server)
+
+
 ERRORS = [
     pytest.param("POST", {"content": b"x", "headers": {"Content-Type": "text/plain"}}, 415, id="no image type"),
     pytest.param("POST", {"content": b"x", "headers": {"Content-Type": "image/png"}}, 422, id="no image"),
@@ -157,12 +196,6 @@ ERRORS = [
     ),
     pytest.param("DELETE", {}, 405, id="not allowed"),
 ]
-
-
-@pytest.fixture(scope="module")
-def monolith(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running("monolith_stub", tmp_path_factory.mktemp("monolith") / "data") as process:
-        yield process
 
 
 @pytest.mark.parametrize(("method", "request_", "status"), ERRORS)
