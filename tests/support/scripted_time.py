@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as real
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
@@ -40,11 +40,9 @@ class ScriptedTime:
 
 
 @contextmanager
-def scripted_time(*modules: str, stands: bool = False) -> Iterator[ScriptedTime]:
-    """Give these modules, named as `proxy.gateway`, a clock of the test's; the gateway looks at it every 20 ms."""
-    clock = ScriptedTime(stands=stands)
+def in_place_of_time(clocks: Mapping[str, ScriptedTime]) -> Iterator[None]:
+    """Give these modules, named as `proxy.gateway`, clocks of the test's."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in modules:
+        for module, clock in clocks.items():
             patch.setattr(f"{module}.time", clock)
-        patch.setattr("proxy.gateway.SWEEP_SECONDS", 0.02)
-        yield clock
+        yield
