@@ -70,5 +70,5 @@ def dominant_colours(image: Image.Image) -> list[str]:
     sample.thumbnail((_SAMPLE_SIDE, _SAMPLE_SIDE))
     reduced = sample.quantize(COLOURS)
     palette = reduced.getpalette() or []
-    counted = sorted(reduced.getcolors() or [], reverse=True)
+    counted: list[Any] = sorted(reduced.getcolors() or [], reverse=True)
     return ["#" + bytes(palette[3 * index : 3 * index + 3]).hex() for _, index in counted]
