@@ -44,11 +44,13 @@ def create_app(settings: Settings) -> FastAPI:
         )
         shop.images.mkdir(exist_ok=True)
         shop.database.prepare()
-        schedule = reports.NightlySchedule(shop.database, settings.report_at)
+        schedule = reports.NightlySchedule(shop.database, settings.report_at) if settings.report_at else None
         app.state.shop = shop
-        schedule.start()
+        if schedule:
+            schedule.start()
         yield
-        schedule.stop()
+        if schedule:
+            schedule.stop()
         shop.database.close()
 
     app = FastAPI(title="The shop", lifespan=lifespan)

@@ -9,12 +9,15 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one shop process is told at its start. `smtp_host` None means: deliver mail into a maildir."""
+    """What one shop process is told at its start. `smtp_host` None means: deliver mail into a maildir.
+
+    `report_at` None means that something else writes the nightly report.
+    """
 
     host: str
     port: int
     data: Path
-    report_at: time
+    report_at: time | None
     smtp_host: str | None
     smtp_port: int
 
@@ -39,7 +42,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         "--report-at",
         type=_time_of_day,
         default=environment.get("MONOLITH_REPORT_AT", "05:00"),
-        help="UTC time of the nightly report, HH:MM (default 05:00)",
+        help="UTC time of the nightly report, HH:MM (default 05:00), or off",
     )
     flags = parser.parse_args(arguments)
     try:
@@ -62,8 +65,10 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _time_of_day(text: str) -> time:
+def _time_of_day(text: str) -> time | None:
+    if text == "off":
+        return None
     try:
         return time.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time of day; write it as HH:MM") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time of day; write it as HH:MM, or off") from None

@@ -140,6 +140,7 @@ class Control:
         followers: What goes along with each new table.
         companions: The files that the table read last names, whether it was good or not.
         history: The last minutes of all processes; empty in a worker.
+        is_listening: Whether the listeners' ports are open; True where others see to that.
     """
 
     def __init__(
@@ -189,6 +190,7 @@ class Control:
         )
         self._note_cookie_key(config)
         self.reload_state = ReloadState(True, clock(), dict(self._counts), tuple(problems))
+        self.is_listening = True
         self._keeper = TargetKeeper(HealthChecker(probe), Resolver()) if keeps_targets else None
         self._progress: ProgressKeeper | None = None
 

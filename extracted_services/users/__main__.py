@@ -7,22 +7,22 @@ from pathlib import Path
 import uvicorn
 
 from extracted_services.users.app import create_app
-from extracted_services.users.mail import mailer_from_environment
+from extracted_services.users.delivery import delivery_from_environment
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests in flight; other mail waits in the outbox."""
+    """Serve until SIGTERM or SIGINT, then finish the requests in flight; other events wait in the outbox."""
     parser = argparse.ArgumentParser(prog="python -m extracted_services.users", description=__doc__)
     parser.add_argument("--host", default=os.environ.get("USERS_HOST", "127.0.0.1"))
     parser.add_argument("--port", type=int, default=os.environ.get("USERS_PORT", "8001"), help="0: a free port")
     parser.add_argument("--data", type=Path, default=os.environ.get("USERS_DATA", "./users-data"))
     flags = parser.parse_args()
     try:
-        mailer = mailer_from_environment(os.environ, flags.data)
+        delivery = delivery_from_environment(os.environ, flags.data)
     except ValueError as error:
         parser.error(str(error))
     uvicorn.run(
-        create_app(flags.data, mailer),
+        create_app(flags.data, delivery),
         host=flags.host,
         port=flags.port,
         server_header=False,

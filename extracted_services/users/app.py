@@ -12,11 +12,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, SecretStr, StringConstraints
 
+from extracted_services.users.delivery import Delivery
+from extracted_services.users.events import user_signed_up
 from extracted_services.users.limits import BodyLimit
-from extracted_services.users.mail import Mailer, welcome_mail
 from extracted_services.users.outbox import OutboxWorker
 from extracted_services.users.passwords import hash_password, verify_password
 from extracted_services.users.store import AddressTakenError, Store
+from extracted_services.users.trace import trace_of
 
 BODY_LIMIT = 64 * 1024
 MAX_REPORTED_PROBLEMS = 20
@@ -82,15 +84,15 @@ Outbox = Annotated[OutboxWorker, Depends(outbox_of)]
 
 
 @router.post("", status_code=201)
-def sign_up(signup: Signup, store: Users, outbox: Outbox, response: Response) -> dict[str, Any]:
-    """Create a user; 409 if the address is taken. The welcome mail is on its way, not yet delivered."""
+def sign_up(signup: Signup, store: Users, outbox: Outbox, request: Request, response: Response) -> dict[str, Any]:
+    """Create a user; 409 if the address is taken. The news of it is kept, not yet delivered."""
     if store.has_address(signup.email):
         raise _address_taken()
     password_hash = hash_password(signup.password.get_secret_value())
     created_at = datetime.now(UTC).isoformat(timespec="seconds")
     values = (signup.email, signup.name, signup.phone, signup.city, created_at, password_hash)
     try:
-        user = store.add_user(values, welcome_mail(signup.email, signup.name))
+        user = store.add_user(values, lambda user: user_signed_up(user, trace_of(request.headers).headers()))
     except AddressTakenError as error:
         raise _address_taken() from error
     outbox.wake()
@@ -137,14 +139,14 @@ async def report_invalid_request(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": problems[:MAX_REPORTED_PROBLEMS]}, status_code=422)
 
 
-def create_app(data: Path, mailer: Mailer) -> FastAPI:
+def create_app(data: Path, delivery: Delivery) -> FastAPI:
     """Return the service; its data folder is made and seeded when the application starts."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = Store(data)
         store.prepare()
-        outbox = OutboxWorker(store, mailer)
+        outbox = OutboxWorker(store, delivery)
         app.state.store = store
         app.state.outbox = outbox
         outbox.start()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from email import message_from_bytes
 from email.message import EmailMessage
-from email.utils import localtime, make_msgid
+from email.utils import localtime
 from pathlib import Path
 from typing import Protocol
 
@@ -71,8 +71,8 @@ def mailer_from_environment(environment: Mapping[str, str], data: Path) -> Maile
     return SmtpMailer(host, int(port))
 
 
-def welcome_mail(address: str, name: str) -> EmailMessage:
-    """Compose the greeting of a new user.
+def welcome_mail(event_id: str, address: str, name: str) -> EmailMessage:
+    """Compose the greeting of a new user; sent again, it has the same Message-ID.
 
     The monolith lists in it what the city buys. Orders belong to somebody else now, so this one only links to
     the shop.
@@ -82,7 +82,7 @@ def welcome_mail(address: str, name: str) -> EmailMessage:
     message["To"] = address
     message["Subject"] = "Welcome to the shop"
     message["Date"] = localtime()
-    message["Message-ID"] = make_msgid(domain="mycompany.com")
+    message["Message-ID"] = f"<{event_id}@mycompany.com>"
     message.set_content(f"Hello {name},\n\nwelcome! Have a look around: https://mycompany.com/\n\nYour shop\n")
     return message
 

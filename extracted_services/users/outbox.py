@@ -1,13 +1,13 @@
-"""The background worker: mail that was accepted with a signup is delivered after the answer.
+"""The background worker: events that were accepted with a signup are delivered after the answer.
 
-Delivery is at least once: a process killed between sending and forgetting sends again after the lease.
+Delivery is at least once: a process killed between handing over and forgetting does it again after the lease.
 """
 
 import logging
 import threading
 import time
 
-from extracted_services.users.mail import Mailer, MailError
+from extracted_services.users.delivery import Delivery, DeliveryError
 from extracted_services.users.store import Store
 
 _log = logging.getLogger("uvicorn.error")
@@ -24,9 +24,9 @@ def retry_delay(attempts: int) -> float:
 class OutboxWorker:
     """A thread that empties the outbox; `wake` makes it look at once instead of at the next poll."""
 
-    def __init__(self, store: Store, mailer: Mailer) -> None:
+    def __init__(self, store: Store, delivery: Delivery) -> None:
         self._store = store
-        self._mailer = mailer
+        self._delivery = delivery
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="outbox")
@@ -36,11 +36,11 @@ class OutboxWorker:
         self._thread.start()
 
     def wake(self) -> None:
-        """Tell that a message was added."""
+        """Tell that an event was added."""
         self._wake.set()
 
     def stop(self) -> None:
-        """End the thread after the message it is sending."""
+        """End the thread after the event it is delivering."""
         self._stopping = True
         self._wake.set()
         self._thread.join()
@@ -52,15 +52,17 @@ class OutboxWorker:
                 self._wake.clear()
 
     def _deliver_next(self) -> bool:
-        mail = self._store.lease_mail(time.time())
-        if mail is None:
+        pending = self._store.lease_event(time.time())
+        if pending is None:
             return False
+        trace = pending.event.attributes.get("traceparent", "-")
         try:
-            self._mailer.send(mail.message)
-        except MailError as error:
-            delay = retry_delay(mail.attempts)
-            self._store.postpone_mail(mail.id, time.time() + delay)
-            _log.warning("mail %d not delivered, next attempt in %.0f s: %s", mail.id, delay, error)
+            self._delivery.deliver(pending.event)
+        except DeliveryError as error:
+            delay = retry_delay(pending.attempts)
+            self._store.postpone_event(pending.id, time.time() + delay)
+            _log.warning("event %d not delivered, next attempt in %.0f s: %s (%s)", pending.id, delay, error, trace)
         else:
-            self._store.finish_mail(mail.id)
+            self._store.finish_event(pending.id)
+            _log.info("event %d delivered (%s)", pending.id, trace)
         return True

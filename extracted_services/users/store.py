@@ -1,15 +1,17 @@
 """The service's own SQLite database: the users, and the outbox that is written in the same transaction."""
 
+import json
 import queue
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from email.message import EmailMessage
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from extracted_services.users import seed
+from extracted_services.users.events import Event, user_signed_up
 
 LOCK_TIMEOUT_SECONDS = 30
 LEASE_SECONDS = 60
@@ -18,10 +20,11 @@ SCHEMA = (
     """CREATE TABLE users (
         id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, name TEXT NOT NULL, phone TEXT,
         city TEXT NOT NULL, created_at TEXT NOT NULL, password_hash TEXT NOT NULL)""",
-    """CREATE TABLE outbox (
-        id INTEGER PRIMARY KEY, message BLOB NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-        due_at REAL NOT NULL)""",
 )
+OUTBOX = """CREATE TABLE events (
+    id INTEGER PRIMARY KEY, body TEXT NOT NULL, attributes TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+    due_at REAL NOT NULL)"""
+SCHEMA_VERSION = 2
 _USER = "id, email, name, phone, city, created_at"
 
 
@@ -29,11 +32,11 @@ class AddressTakenError(Exception):
     """Another user has this e-mail address."""
 
 
-class PendingMail(NamedTuple):
-    """A message leased to one worker; `attempts` counts this one too."""
+class PendingEvent(NamedTuple):
+    """An event leased to one worker; `attempts` counts this one too."""
 
     id: int
-    message: bytes
+    event: Event
     attempts: int
 
 
@@ -46,18 +49,23 @@ class Store:
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
 
     def prepare(self) -> None:
-        """Create and seed the database in one transaction if this is its first start."""
+        """In one transaction, create and seed the database if there is none, or bring an older one up to date."""
         self._turn_on_wal()
         with self._write() as connection:
-            if connection.execute("PRAGMA user_version").fetchone()[0]:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == SCHEMA_VERSION:
                 return
-            for statement in SCHEMA:
-                connection.execute(statement)
-            connection.executemany(
-                "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)",
-                ((*user, seed.PASSWORD_HASH) for user in seed.users()),
-            )
-            connection.execute("PRAGMA user_version = 1")
+            if version == 0:
+                for statement in SCHEMA:
+                    connection.execute(statement)
+                connection.executemany(
+                    "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    ((*user, seed.PASSWORD_HASH) for user in seed.users()),
+                )
+            connection.execute(OUTBOX)
+            if version == 1:
+                self._turn_mail_into_events(connection)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def close(self) -> None:
         """Close the idle connections; call it when no request is left."""
@@ -69,8 +77,8 @@ class Store:
         with self._read() as connection:
             return connection.execute("SELECT 1 FROM users WHERE email = ?", (email,)).fetchone() is not None
 
-    def add_user(self, values: tuple[str | None, ...], mail: EmailMessage) -> dict[str, Any]:
-        """Store a user (email, name, phone, city, created_at, password_hash) and their mail, or neither.
+    def add_user(self, values: tuple[str | None, ...], event_of: Callable[[dict[str, Any]], Event]) -> dict[str, Any]:
+        """Store a user (email, name, phone, city, created_at, password_hash) and the event of them, or neither.
 
         Raises: AddressTakenError
         """
@@ -81,8 +89,9 @@ class Store:
                     f"VALUES (?, ?, ?, ?, ?, ?) RETURNING {_USER}",
                     values,
                 ).fetchone()
-                connection.execute("INSERT INTO outbox (message, due_at) VALUES (?, ?)", (mail.as_bytes(), time.time()))
-                return dict(row)
+                user = dict(row)
+                self._put_into_outbox(connection, event_of(user))
+                return user
         except sqlite3.IntegrityError as error:
             raise AddressTakenError from error
 
@@ -107,26 +116,43 @@ class Store:
             rows = connection.execute(f"SELECT {_USER} FROM users WHERE id > ? ORDER BY id LIMIT ?", (after, limit))
             return [dict(row) for row in rows]
 
-    def lease_mail(self, now: float) -> PendingMail | None:
-        """Take the oldest message that is due; unless finished, it is due again after `LEASE_SECONDS`."""
+    def lease_event(self, now: float) -> PendingEvent | None:
+        """Take the oldest event that is due; unless finished, it is due again after `LEASE_SECONDS`."""
         with self._write() as connection:
             row = connection.execute(
-                "UPDATE outbox SET attempts = attempts + 1, due_at = ? "
-                "WHERE id = (SELECT id FROM outbox WHERE due_at <= ? ORDER BY id LIMIT 1) "
-                "RETURNING id, message, attempts",
+                "UPDATE events SET attempts = attempts + 1, due_at = ? "
+                "WHERE id = (SELECT id FROM events WHERE due_at <= ? ORDER BY id LIMIT 1) "
+                "RETURNING id, body, attributes, attempts",
                 (now + LEASE_SECONDS, now),
             ).fetchone()
-        return PendingMail(*row) if row else None
+        if row is None:
+            return None
+        return PendingEvent(row["id"], Event(row["body"], json.loads(row["attributes"])), row["attempts"])
 
-    def finish_mail(self, mail_id: int) -> None:
-        """Forget a message that was delivered."""
+    def finish_event(self, event_id: int) -> None:
+        """Forget an event that was delivered."""
         with self._write() as connection:
-            connection.execute("DELETE FROM outbox WHERE id = ?", (mail_id,))
+            connection.execute("DELETE FROM events WHERE id = ?", (event_id,))
 
-    def postpone_mail(self, mail_id: int, due_at: float) -> None:
-        """Make a leased message due at this time (seconds since the epoch)."""
+    def postpone_event(self, event_id: int, due_at: float) -> None:
+        """Make a leased event due at this time (seconds since the epoch)."""
         with self._write() as connection:
-            connection.execute("UPDATE outbox SET due_at = ? WHERE id = ?", (due_at, mail_id))
+            connection.execute("UPDATE events SET due_at = ? WHERE id = ?", (due_at, event_id))
+
+    def _put_into_outbox(self, connection: sqlite3.Connection, event: Event) -> None:
+        connection.execute(
+            "INSERT INTO events (body, attributes, due_at) VALUES (?, ?, ?)",
+            (event.body, json.dumps(event.attributes), time.time()),
+        )
+
+    def _turn_mail_into_events(self, connection: sqlite3.Connection) -> None:
+        """Version 1 kept finished mails in its outbox; whom they were for is all that is needed of them."""
+        for row in connection.execute("SELECT message FROM outbox ORDER BY id").fetchall():
+            address = message_from_bytes(row["message"])["To"]
+            user = connection.execute(f"SELECT {_USER} FROM users WHERE email = ?", (address,)).fetchone()
+            if user is not None:
+                self._put_into_outbox(connection, user_signed_up(dict(user), {}))
+        connection.execute("DROP TABLE outbox")
 
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:

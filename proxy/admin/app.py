@@ -112,7 +112,7 @@ def _add_probes(app: FastAPI, gateway: GatewayControl) -> None:
     @app.get("/readyz", tags=["probes"], responses={503: {"model": models.Readiness}})
     async def readyz(response: Response) -> models.Readiness:
         """A table serves, and every target group of a default forward has a healthy target."""
-        reasons = reasons_against(gateway.runtime)
+        reasons = reasons_against(gateway.runtime, is_listening=gateway.is_listening)
         response.status_code = 503 if reasons else 200
         return models.Readiness(ready=not reasons, reasons=reasons)
 

@@ -65,6 +65,11 @@ class GatewayControl(Protocol):
         ...
 
     @property
+    def is_listening(self) -> bool:
+        """Whether the listeners' ports are open."""
+        ...
+
+    @property
     def reload_state(self) -> ReloadState: ...
 
     @property

@@ -10,7 +10,7 @@ SERVING_STATES = frozenset((HealthState.HEALTHY.value, HealthState.UNAVAILABLE.v
 """`unavailable` is the state of a target whose health check is switched off (alb.md 5.7)."""
 
 
-def reasons_against(runtime: RuntimeView | None) -> list[str]:
+def reasons_against(runtime: RuntimeView | None, *, is_listening: bool = True) -> list[str]:
     """Return why the gateway is not ready; empty when it is.
 
     A bad reload is no reason, since the table before it serves. Nor is a group that only a rule forwards to:
@@ -19,7 +19,7 @@ def reasons_against(runtime: RuntimeView | None) -> list[str]:
     """
     if runtime is None:
         return ["no table has been loaded"]
-    reasons = []
+    reasons = [] if is_listening else ["the listeners' ports are not open yet"]
     for listener in runtime.listeners.values():
         default = listener.config.default
         if not isinstance(default, ForwardConfig):

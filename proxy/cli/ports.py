@@ -62,6 +62,7 @@ class ServerPorts(NoFollowers):
         self._shared = shared
         self._tls_failed = tls_failed
         self._connection_failed = connection_failed
+        self._is_open = asyncio.Event()
         self._opened: list[int] = []
         self._leaving: list[int] = []
         self._replacing: list[tuple[Serving, Serving]] = []
@@ -74,9 +75,14 @@ class ServerPorts(NoFollowers):
         """Begin to accept on the sockets that were bound for these listeners; raise TlsError or OSError."""
         for listener, sock in zip(listeners, sockets, strict=True):
             self._servers.append(await self._serve(listener, sock))
+        self._is_open.set()
 
     async def stage(self, before: Config, after: Config, content: bytes) -> list[Problem]:
-        """Begin to accept on the ports that are new, and make ready for new certificates on the others."""
+        """Begin to accept on the ports that are new, and make ready for new certificates on the others.
+
+        The file may change before the first ports are open: then it waits for these.
+        """
+        await self._is_open.wait()
         held = {listener.port: listener for listener in before.listeners}
         self._leaving = sorted(held.keys() - {listener.port for listener in after.listeners})
         problems: list[Problem] = []

@@ -84,12 +84,15 @@ class ListenerServer(DrainingServer):
             connection_failed=control.gateway.connection_ended,
         )
         control.followers = self.ports
+        control.is_listening = False
+        self._control = control
         self._listeners = control.runtime.config.listeners
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin with one socket for each listener of the first table."""
         await super().startup(sockets=[])
         await self.ports.open(self._listeners, sockets or [])
+        self._control.is_listening = True
 
 
 class QuietServer(uvicorn.Server):

@@ -152,6 +152,7 @@ class FakeReload:
 @dataclass
 class FakeGateway:
     runtime: FakeRuntime | None = field(default_factory=FakeRuntime)
+    is_listening: bool = True
     reload_state: ReloadState = field(
         default_factory=lambda: ReloadState(True, 1_700_000_000.0, {"success": 1}, (WARNING,))
     )

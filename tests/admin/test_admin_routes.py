@@ -80,6 +80,11 @@ def test_readyz(runtime: FakeRuntime | None, reasons: list[str]) -> None:
     assert response.status_code == (503 if reasons else 200)
 
 
+def test_not_ready_before_the_ports_are_open() -> None:
+    response = get(create_admin(FakeGateway(is_listening=False)), "/readyz")
+    assert (response.status_code, response.json()["reasons"]) == (503, ["the listeners' ports are not open yet"])
+
+
 def test_a_bad_reload_does_not_make_it_unready() -> None:
     """The table before it serves on."""
     gateway = FakeGateway(reload_state=ReloadState(False, 1.0, {"failure": 1}, (PROBLEM,)))

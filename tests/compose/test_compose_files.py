@@ -9,13 +9,19 @@ import pytest
 import yaml
 
 from proxy.cli.running import DRAIN_SECONDS
+from proxy.functions.embedded_aws import MINISTACK
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PROMETHEUS = yaml.safe_load((REPOSITORY / "observability" / "prometheus.yml").read_text())
 ROUTES = (REPOSITORY / "routes.yaml").read_text()
-APPLICATIONS = ("gateway", "monolith", "users", "recommendations", "contacts", "payments")
+APPLICATIONS = (
+    *("gateway", "monolith", "users", "recommendations", "contacts", "payments"),
+    *("email", "nightly-report", "scheduler"),
+)
+ONCE = ("users-setup", "email-setup")
+"""They make what is missing and end."""
 
 every_service = pytest.mark.parametrize("service", SERVICES)
 every_application = pytest.mark.parametrize("service", APPLICATIONS)
@@ -42,12 +48,12 @@ def without_variables(text: str) -> str:
 
 
 def test_the_services() -> None:
-    assert set(SERVICES) == {*APPLICATIONS, "prometheus", "grafana"}
+    assert set(SERVICES) == {*APPLICATIONS, *ONCE, "aws", "prometheus", "grafana"}
 
 
 @every_service
 def test_a_service_is_restarted_unless_stopped(service: str) -> None:
-    assert SERVICES[service]["restart"] == "unless-stopped"
+    assert SERVICES[service]["restart"] == ("on-failure" if service in ONCE else "unless-stopped")
 
 
 @every_service
@@ -80,6 +86,32 @@ def test_an_image_runs_as_a_user_of_its_own(service: str) -> None:
 
     assert re.search(r"^USER (?!root)\w", last_stage, re.MULTILINE)
     assert SERVICES[service]["cap_drop"] == ["ALL"]
+
+
+def test_workers_and_schedules_are_there_on_demand_only() -> None:
+    on_demand = {name for name, each in SERVICES.items() if each.get("profiles") == ["events"]}
+
+    assert on_demand == {"aws", *ONCE, "email", "nightly-report", "scheduler"}
+    assert SERVICES["users"]["environment"]["USERS_TOPIC_ARN"] == "${USERS_TOPIC_ARN:-}"
+
+
+@pytest.mark.parametrize("service", ["users", *ONCE, "email"])
+def test_who_speaks_to_aws_is_told_where_it_is(service: str) -> None:
+    assert SERVICES[service]["environment"]["AWS_ENDPOINT_URL"] == "http://aws:4566"
+    assert SERVICES["aws"]["environment"]["GATEWAY_PORT"] == "4566"
+
+
+def test_the_emulator_is_the_one_that_is_tested_with() -> None:
+    assert f"pip install --no-cache-dir {MINISTACK} " in SERVICES["aws"]["build"]["dockerfile_inline"]
+
+
+def test_both_readers_of_the_shop_s_database_have_the_shop_s_user_id() -> None:
+    """SQLite needs to write to the shared memory file beside it."""
+    (shop,) = re.findall(r"--uid (\d+)", dockerfile("monolith"))
+
+    for service in ("nightly-report", "scheduler"):
+        assert f"--uid {shop} " in dockerfile(service)
+        assert "monolith-data:/shop" in SERVICES[service]["volumes"]
 
 
 @pytest.mark.parametrize("service", ["monolith", "users", "recommendations", "contacts", "payments"])

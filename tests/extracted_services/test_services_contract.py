@@ -13,6 +13,7 @@ import httpx
 import pytest
 from running_process import Running, running
 
+from extracted_services.nightly_report.report import QUESTIONS
 from monolith_stub import seed
 
 # What may differ, since it depends on the moment.
@@ -70,7 +71,14 @@ def payments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield process
 
 
-def described(response: httpx.Response, service: str) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def nightly_report(monolith: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    source = {"NIGHTLY_REPORT_SOURCE": str(monolith.data / "shop.sqlite3")}
+    with running("extracted_services.nightly_report", tmp_path_factory.mktemp("reports") / "data", source) as process:
+        yield process
+
+
+def described(response: httpx.Response, service: str = "") -> dict[str, Any]:
     """Return what must agree."""
     body, own = response.json(), OWN_NUMBERS.get(service, set())
     if isinstance(body, dict) and response.request.method == "POST":
@@ -328,6 +336,39 @@ def test_recommendations_answers_as_the_monolith(
 ) -> None:
     """Scores agree to the last digit, ties are broken alike, and errors are the same."""
     _compare(calls, statuses, monolith, recommendations, "recommendations")
+
+
+REPORTS = "/api/reports/nightly"
+REPORTS_CALLS = [
+    pytest.param([Call("GET", "/health"), Call("GET", REPORTS)], [200, 200], id="health, and the days"),
+    pytest.param(
+        [Call("GET", f"{REPORTS}/1999-01-01"), Call("GET", f"{REPORTS}/1999-01-01/x")], [404] * 2, id="not found"
+    ),
+    pytest.param([Call("GET", f"{REPORTS}/yesterday"), Call("GET", f"{REPORTS}/1-1-1")], [422] * 2, id="no day"),
+    pytest.param([Call("DELETE", REPORTS), Call("POST", f"{REPORTS}/1999-01-01")], [405] * 2, id="not allowed"),
+]
+
+
+@pytest.mark.parametrize(("calls", "statuses"), REPORTS_CALLS)
+def test_nightly_report_answers_as_the_monolith(
+    calls: list[Call], statuses: list[int], monolith: Running, nightly_report: Running
+) -> None:
+    """List, read, and every error of them."""
+    _compare(calls, statuses, monolith, nightly_report, "nightly-report")
+
+
+def test_nightly_report_says_what_the_monolith_s_says(monolith: Running, nightly_report: Running) -> None:
+    """From the same data the same report, figure for figure, kept under the same day."""
+    run = Call("POST", REPORTS)
+    control, candidate = run.to(monolith), run.to(nightly_report)
+    if control.json()["day"] != candidate.json()["day"]:  # midnight has come between them
+        control = run.to(monolith)
+
+    assert control.status_code == 201
+    assert described(candidate) == described(control)
+    assert all(control.json()[question] for question in QUESTIONS)
+    kept = Call("GET", control.headers["Location"])
+    assert kept.to(nightly_report).json() == kept.to(monolith).json() == control.json()
 
 
 def _compare(calls: list[Call], statuses: list[int], monolith: Running, service: Running, name: str) -> None:

@@ -4,7 +4,6 @@ import ast
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from running_process import REPOSITORY, running
 from smtp_server import SmtpServer, unused_port
 
 from extracted_services.recommendations.index import Index
+from extracted_services.users.events import Event
 from extracted_services.users.outbox import retry_delay
 from extracted_services.users.store import LEASE_SECONDS, Store
 
@@ -29,7 +29,13 @@ def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
     return True
 
 
-@pytest.mark.parametrize("service", ["users", "recommendations", "uploads", "clicks", "contacts", "payments"])
+@pytest.mark.parametrize(
+    "service",
+    [
+        *("users", "recommendations", "uploads", "clicks", "contacts", "payments"),
+        *("email", "nightly_report", "scheduler"),
+    ],
+)
 def test_services_import_nothing_of_others(service: str) -> None:
     """A carved-out service has no line of the monolith or of another service in its process."""
     folder = REPOSITORY / "extracted_services" / service
@@ -96,22 +102,22 @@ def test_replicas_may_share_a_folder(tmp_path: Path) -> None:
     assert len(one.mail) == 6
 
 
-def test_a_leased_mail_is_not_taken_twice(tmp_path: Path) -> None:
-    """Until it is finished or its lease is over, a message belongs to one worker."""
+def test_a_leased_event_is_not_taken_twice(tmp_path: Path) -> None:
+    """Until it is finished or its lease is over, an event belongs to one worker."""
     with closing(Store(tmp_path)) as store:
         store.prepare()
-        store.add_user(("a@example.org", "A", None, "Oslo", "now", "hash"), EmailMessage())
+        store.add_user(("a@example.org", "A", None, "Oslo", "now", "hash"), lambda user: Event("{}", {}))
         now = time.time()
-        leased = store.lease_mail(now)
+        leased = store.lease_event(now)
         assert leased is not None
 
-        assert store.lease_mail(now + 1) is None
-        assert store.lease_mail(now + LEASE_SECONDS + 1) == leased._replace(attempts=2)
-        store.postpone_mail(leased.id, now + 5)
-        assert store.lease_mail(now + 4) is None
-        assert store.lease_mail(now + 6) == leased._replace(attempts=3)
-        store.finish_mail(leased.id)
-        assert store.lease_mail(now + 1000) is None
+        assert store.lease_event(now + 1) is None
+        assert store.lease_event(now + LEASE_SECONDS + 1) == leased._replace(attempts=2)
+        store.postpone_event(leased.id, now + 5)
+        assert store.lease_event(now + 4) is None
+        assert store.lease_event(now + 6) == leased._replace(attempts=3)
+        store.finish_event(leased.id)
+        assert store.lease_event(now + 1000) is None
 
 
 def test_retries_slow_down() -> None:
