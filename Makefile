@@ -10,7 +10,7 @@ COMPILED := build/compiled
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo [ARGS='--seconds 20']  a monolith, two extracted services and the gateway, with traffic"
+	@echo "make demo [ARGS='--seconds 20']  a monolith, four extracted services and the gateway, with traffic"
 	@echo "make test                        every test that needs nothing but Python"
 	@echo "make test-all                    those that need nginx, Prometheus, Chromium or containers, too"
 	@echo "make lint                        ruff, mypy, import-linter"

@@ -1,4 +1,4 @@
-"""`strangler demo`: a monolith, two services carved out of it and the gateway, with traffic, on this machine.
+"""`strangler demo`: a monolith, services carved out of it and the gateway, with traffic, on this machine.
 
 Everything runs as processes of its own, as it would in containers. Halfway a weight is shifted, by editing the demo's
 copy of `routes.yaml` as a person would.
@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from proxy.cli import demo_aws
 from proxy.cli.candidates import render
 from proxy.cli.demo_https import CERTIFICATE_FILE, REDIRECTED_HOST, with_https, write_certificate
 from proxy.cli.demo_report import Latency, Route, comparison, difference, read_latencies
@@ -32,6 +33,7 @@ from proxy.cli.flags import UsageError
 from proxy.cli.state import STATE_FOLDER
 from proxy.config.edit import set_weights
 from proxy.config.files import replace_file
+from proxy.functions.embedded_aws import EmbeddedAwsError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 VISITORS = 6
@@ -51,12 +53,24 @@ HALF_SECONDS = 12.0
 SHIFTS = {
     "users": {"monolith": 10, "users": 90},
     "recommendations": {"monolith": 0, "recommendations": 100},
+    "contacts": {"monolith": 0, "contacts": 100},
+    "payments": {"monolith": 0, "payments": 100},
 }
 """What is shifted halfway: rule to weights."""
 BEFORE = {
     "users": {"monolith": 90, "users": 10},
     "recommendations": {"monolith": 100, "recommendations": 0},
+    "contacts": {"monolith": 100, "contacts": 0},
+    "payments": {"monolith": 100, "payments": 0},
 }
+MODULES = {
+    "monolith": "monolith_stub",
+    "users": "extracted_services.users",
+    "recommendations": "extracted_services.recommendations",
+    "contacts": "extracted_services.contacts",
+    "payments": "extracted_services.payments",
+}
+"""What serves: target group to module."""
 
 
 class DemoError(Exception):
@@ -70,6 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--https-port", type=int, default=8443, help="its data port for HTTPS")
     parser.add_argument("--admin-port", type=int, default=9901, help="the gateway's admin port")
     parser.add_argument("--folder", metavar="DIR", default=".demo", help="for its table, data and logs")
+    parser.add_argument(
+        "--aws", action="store_true", help="uploads and clicks, too, with functions and an AWS endpoint on this machine"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -80,9 +97,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("the demo's monolith is not installed: run `make demo` in a checkout of the project")
     console = Console(stderr=True)
     try:
-        with _processes() as start:
-            asyncio.run(_Demo(args, Path(args.folder).resolve(), console, start).run())
-    except DemoError as error:
+        with demo_aws.aws_for(args.aws) as aws, _processes() as start:
+            asyncio.run(_Demo(args, Path(args.folder).resolve(), console, start, aws).run())
+    except (DemoError, EmbeddedAwsError) as error:
         print(f"strangler demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -147,6 +164,7 @@ class _Demo:
     folder: Path
     console: Console
     start: Start
+    aws: Mapping[str, str]
     requests: int = 0
     failures: int = 0
     started: list[_Process] = field(default_factory=list)
@@ -193,13 +211,17 @@ class _Demo:
         for name, port in ports:
             if not _is_free(port):
                 raise DemoError(f"port {port} is in use: choose another one with {name}")
-        for name in ("monolith", "users", "recommendations", STATE_FOLDER):
+        for name in (*MODULES, STATE_FOLDER, *(f"{name}-functions" for name in demo_aws.FUNCTIONS)):
             shutil.rmtree(folder / name, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         text = (REPOSITORY / "routes.yaml").read_text(encoding="utf-8")
         text = text.replace("port: 8080 ", f"port: {self.args.port} ")
         text = text.replace("$schema=docs/", f"$schema={REPOSITORY / 'docs'}/")
-        for rule, weights in BEFORE.items():
+        before = dict(BEFORE)
+        if self.aws:
+            text = demo_aws.with_aws(text)
+            before |= demo_aws.BEFORE
+        for rule, weights in before.items():
             text = set_weights(text, rule, weights)
         text = with_https(text, args.https_port)
         write_certificate(folder)
@@ -208,24 +230,45 @@ class _Demo:
         return table
 
     async def _start_processes(self, folder: Path, table: Path) -> None:
-        ports = {name: _free_port() for name in ("monolith", "users", "recommendations")}
-        modules = {
-            "monolith": "monolith_stub",
-            "users": "extracted_services.users",
-            "recommendations": "extracted_services.recommendations",
-        }
-        for name, module in modules.items():
+        ports = {name: _free_port() for name in MODULES}
+        for name, module in MODULES.items():
             command = [module, "--port", str(ports[name]), "--data", str(folder / name)]
             self.started.append(self.start(name, command, folder / f"{name}.log", {}))
         urls = {f"{name.upper()}_URL": f"http://127.0.0.1:{port}" for name, port in ports.items()}
         with self.console.status("The monolith fills its database ..."):
             for name, port in ports.items():
                 await self._until_ready(name, f"http://127.0.0.1:{port}/health")
+        if self.aws:
+            with self.console.status("Bucket, stream and functions are made ..."):
+                urls |= await self._start_aws(folder)
         command = ["proxy", "serve", "--config", str(table), "--host", "127.0.0.1"]
         command += ["--admin-port", str(self.args.admin_port), "--access-log", str(folder / "access.log")]
         self.started.append(self.start("gateway", command, folder / "gateway.log", urls))
         with self.console.status("The gateway checks its targets ..."):
             await self._until_ready("gateway", f"http://127.0.0.1:{self.args.admin_port}/readyz")
+
+    async def _start_aws(self, folder: Path) -> dict[str, str]:
+        """Start what is behind the added rules; return what the gateway has to know of it."""
+        aws = dict(self.aws)
+        hosts = {name: _free_port() for name in demo_aws.FUNCTIONS}
+        addresses = {name: f"http://127.0.0.1:{port}" for name, port in hosts.items()}
+        try:
+            environment = {**os.environ, **aws}
+            await asyncio.to_thread(demo_aws.create_resources, REPOSITORY, addresses["uploads"], environment)
+        except subprocess.CalledProcessError as error:
+            raise DemoError(f"bucket and stream cannot be made:\n{error.stderr[-2000:]}") from None
+        for name, port in hosts.items():
+            file = REPOSITORY / "extracted_services" / name / "functions.yaml"
+            command = ["proxy", "functions", "--functions", str(file), "--functions-port", str(port)]
+            command += ["--functions-folder", str(folder / f"{name}-functions")]
+            self.started.append(self.start(f"{name}-functions", command, folder / f"{name}-functions.log", aws))
+            await self._until_ready(f"{name}-functions", f"{addresses[name]}/metrics")
+        port = _free_port()
+        command = ["extracted_services.uploads", "--port", str(port), "--bucket", demo_aws.BUCKET]
+        self.started.append(self.start("uploads", command, folder / "uploads.log", aws))
+        url = f"http://127.0.0.1:{port}"
+        await self._until_ready("uploads", f"{url}/health")
+        return {**aws, "UPLOADS_URL": url}
 
     async def _until_ready(self, name: str, url: str) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -279,10 +322,11 @@ class _Demo:
         return read_latencies(response.text)
 
     async def _shift(self, admin: httpx.AsyncClient, table: Path) -> None:
-        for rule, weights in SHIFTS.items():
+        shifts = {**SHIFTS, **(demo_aws.SHIFTS if self.aws else {})}
+        for rule, weights in shifts.items():
             words = " ".join(f"{group}={weight}" for group, weight in weights.items())
             self.console.print(f"  strangler shift {rule} {words}")
-        await asyncio.to_thread(_edit, table)
+        await asyncio.to_thread(_edit, table, shifts)
         deadline = time.monotonic() + 5
         wanted = 'strangler_rule_weight{listener="web",rule="users",target_group="users"} 90.0'
         while wanted not in (await admin.get(f"http://127.0.0.1:{self.args.admin_port}/metrics")).text:
@@ -306,6 +350,8 @@ class _Demo:
         say(f"the same over HTTPS            https://localhost:{self.args.https_port}/  (certificate: {certificate})")
         say(f"from HTTP to HTTPS             http://{REDIRECTED_HOST}:{self.args.port}/")
         say(f"the gateway's admin page       {admin}/  (API: {admin}/docs, metrics: {admin}/metrics)")
+        if self.aws:
+            say(f"AWS on this machine            {self.aws['AWS_ENDPOINT_URL']}")
         say(f"the rule table: edit a weight  {table}")
         say(f"one line a request             {table.parent / 'access.log'}")
 
@@ -315,10 +361,10 @@ class _Demo:
             await asyncio.sleep(0.5)
 
 
-def _edit(table: Path) -> None:
+def _edit(table: Path, shifts: Mapping[str, Mapping[str, int]]) -> None:
     """Shift the weights as `strangler shift` does."""
     text = table.read_text(encoding="utf-8")
-    for rule, weights in SHIFTS.items():
+    for rule, weights in shifts.items():
         text = set_weights(text, rule, weights)
     replace_file(table, text)
 

@@ -50,7 +50,9 @@ def test_status_as_json_is_one_document(shop: AdminPage, capsys: pytest.CaptureF
 
     assert document["reload"]["successful"] is True
     assert [listener["name"] for listener in document["listeners"]] == ["web"]
-    assert {group["name"] for group in document["target_groups"]} == {"monolith", "users", "recommendations"}
+    assert {group["name"] for group in document["target_groups"]} == {
+        *("monolith", "users", "recommendations", "contacts", "payments")
+    }
     assert document["troubles"][0]["kind"] == "target"
 
 

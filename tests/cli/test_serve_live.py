@@ -177,6 +177,16 @@ def test_the_demo_runs_by_itself(tmp_path: Path) -> None:
     assert "strangler shift users monolith=10 users=90" in ended.stderr
 
 
+def test_the_demo_with_aws_has_uploads_and_clicks(tmp_path: Path) -> None:
+    ports = [f"{flag}={free_port()}" for flag in ("--port", "--https-port", "--admin-port")]
+    ended = strangler("demo", "--aws", "--seconds", "8", *ports, "--folder", str(tmp_path / "demo"))
+
+    assert ended.returncode == 0, ended.stderr
+    assert "0 of them failed" in ended.stderr
+    assert "strangler shift uploads monolith=0 uploads=100" in ended.stderr
+    assert "name: clicks" in (tmp_path / "demo" / "routes.yaml").read_text()
+
+
 def test_the_demo_names_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

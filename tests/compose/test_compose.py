@@ -27,7 +27,7 @@ pytestmark = pytest.mark.system
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = "strangler-test"
 SHIFT_SECONDS = 2.0
-BEHIND_THE_GATEWAY = ("monolith", "users", "recommendations")
+BEHIND_THE_GATEWAY = ("monolith", "users", "recommendations", "contacts", "payments")
 
 
 @dataclass

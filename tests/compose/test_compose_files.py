@@ -16,7 +16,10 @@ COMPOSE = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PROMETHEUS = yaml.safe_load((REPOSITORY / "observability" / "prometheus.yml").read_text())
 ROUTES = (REPOSITORY / "routes.yaml").read_text()
-APPLICATIONS = ("gateway", "monolith", "users", "recommendations", "email", "nightly-report", "scheduler")
+APPLICATIONS = (
+    *("gateway", "monolith", "users", "recommendations", "contacts", "payments"),
+    *("email", "nightly-report", "scheduler"),
+)
 ONCE = ("users-setup", "email-setup")
 """They make what is missing and end."""
 
@@ -111,7 +114,7 @@ def test_both_readers_of_the_shop_s_database_have_the_shop_s_user_id() -> None:
         assert "monolith-data:/shop" in SERVICES[service]["volumes"]
 
 
-@pytest.mark.parametrize("service", ["monolith", "users", "recommendations"])
+@pytest.mark.parametrize("service", ["monolith", "users", "recommendations", "contacts", "payments"])
 def test_a_service_behind_the_gateway_has_no_port_on_the_host(service: str) -> None:
     assert "ports" not in SERVICES[service]
 
@@ -136,7 +139,7 @@ def test_the_table_is_mounted_by_its_folder_so_that_editors_can_replace_it() -> 
     assert "STRANGLER_CONFIG=/etc/strangler/routes.yaml" in dockerfile("gateway")
 
 
-@pytest.mark.parametrize("group", ["monolith", "users", "recommendations"])
+@pytest.mark.parametrize("group", ["monolith", "users", "recommendations", "contacts", "payments"])
 def test_the_default_target_of_a_group_is_the_service_of_its_name(group: str) -> None:
     (port,) = exposed(group)
 

@@ -35,6 +35,10 @@ DECISIONS = [
     ("GET", "localhost:8080", "/api/usersettings", [], "default"),
     ("GET", "localhost:8080", "/API/users/1", [], "default"),
     ("GET", "localhost:8080", "/api/recommendations/users/1/friends", [], "recommendations"),
+    ("POST", "localhost:8080", "/api/contacts/7", [], "contacts"),
+    ("POST", "localhost:8080", "/api/payments", [], "payments"),
+    ("GET", "localhost:8080", "/api/payments/900000000007", [], "own-payments"),
+    ("GET", "localhost:8080", "/api/payments/907", [], "default"),
 ]
 
 
@@ -66,7 +70,7 @@ def test_the_environment_says_where_targets_are() -> None:
     assert {name.upper(): group.targets[0].port for name, group in config.target_groups.items()} == PORTS
 
 
-PORTS = {"MONOLITH": 7001, "USERS": 7002, "RECOMMENDATIONS": 7003}
+PORTS = {"MONOLITH": 7001, "USERS": 7002, "RECOMMENDATIONS": 7003, "CONTACTS": 7004, "PAYMENTS": 7005}
 
 
 def test_the_first_line_names_the_schema() -> None:

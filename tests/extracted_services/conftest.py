@@ -15,3 +15,13 @@ def aws_endpoint() -> Iterator[str]:
 
     with embedded_aws() as endpoint:
         yield endpoint
+
+
+@pytest.fixture
+def aws(aws_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The same endpoint, for this process and those that it starts."""
+    from proxy.functions.embedded_aws import aws_environment
+
+    for name, value in aws_environment(aws_endpoint).items():
+        monkeypatch.setenv(name, value)
+    return aws_endpoint

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,13 +32,23 @@ class Running:
 
 
 @contextmanager
-def running(module: str, data: Path, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """Run `python -m module` until the block ends, and see that its log (beside the data) has no stack trace."""
+def running(
+    module: str, data: Path, environment: Mapping[str, str] | None = None, arguments: Sequence[str] | None = None
+) -> Iterator[Running]:
+    """Run `python -m module` until the block ends, and see that its log (beside the data) has no stack trace.
+
+    Args:
+        module: What to run.
+        data: Its data folder.
+        environment: Variables beside those of this process.
+        arguments: Instead of `--data DATA`.
+    """
     log = data.with_name(data.name + ".log")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SMTP_")}
+    own = ["--data", str(data)] if arguments is None else arguments
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, "--host", "127.0.0.1", "--port", "0", "--data", str(data)],
+            [sys.executable, "-m", module, "--host", "127.0.0.1", "--port", "0", *own],
             cwd=REPOSITORY,
             env={**inherited, **(environment or {})},
             stdout=output,

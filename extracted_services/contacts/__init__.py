@@ -1,0 +1,1 @@
+"""Contact list upload as a service of its own: matched while it comes in, whatever its size."""
