@@ -384,6 +384,13 @@ def test_a_real_gateway_under_real_traffic(page: Page, tmp_path: Path, workers: 
 
             gateway.eventually(ask, "no live requests are shown")
             assert "s3cret" not in page.content()
+
+            def has_rule() -> bool:
+                ask()
+                candidates = gateway.admin.get("/api/candidates").json()["candidates"]
+                return any(candidate["rule"] for candidate in candidates)
+
+            gateway.eventually(has_rule, "no candidate has a rule to paste")
             said = {
                 "overview": "of the requests no longer",
                 "routes": "path-pattern: /users/*",
