@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from athena import access_log_row, connection_log_row, row_of_client
+from athena import access_log_row, begin_rows, connection_log_row, row_of_client
 from certificates import Authority
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -165,6 +165,13 @@ def mutual(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with serving(folder, mutual.table(), *logs, "--access-log-format", "alb", environment=environment) as mutual.served:
         yield mutual
     target.close()
+
+
+@pytest.fixture(autouse=True)
+def rows_of_this_test(request: pytest.FixtureRequest) -> None:
+    if "mutual" in request.fixturenames:
+        folder = request.getfixturevalue("mutual").folder
+        begin_rows(folder / "access.log", folder / "connections.log")
 
 
 def certificates_of(header: str) -> list[x509.Certificate]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from athena import access_log_row, connection_log_row, row_of_client
+from athena import access_log_row, begin_rows, connection_log_row, row_of_client
 from certificates import Authority
 from cryptography import x509
 from scripted_target import OK, ScriptedTarget
@@ -153,6 +153,13 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
         secure.served = served
         yield secure
     target.close()
+
+
+@pytest.fixture(autouse=True)
+def rows_of_this_test(request: pytest.FixtureRequest) -> None:
+    if "secure" in request.fixturenames:
+        folder = request.getfixturevalue("secure").folder
+        begin_rows(folder / "access.log", folder / "connections.log")
 
 
 # Certificates

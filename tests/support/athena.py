@@ -96,6 +96,15 @@ def connection_log_row(line: str) -> dict[str, str]:
     return dict(zip(CONNECTION_COLUMNS, match.groups()[:-1], strict=True))
 
 
+_BEFORE: dict[Path, int] = {}
+
+
+def begin_rows(*paths: Path) -> None:
+    """Let `row_of_client` look at the lines from now on: an earlier client may have had the same port."""
+    for path in paths:
+        _BEFORE[path] = path.stat().st_size if path.exists() else 0
+
+
 def row_of_client(path: Path, port: int, read: Callable[[str], dict[str, str]]) -> dict[str, str]:
     """Wait for the line of the client that has this port, the last one if there are several.
 
@@ -105,7 +114,8 @@ def row_of_client(path: Path, port: int, read: Callable[[str], dict[str, str]]) 
     found: list[dict[str, str]] = []
 
     def is_there() -> bool:
-        whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
+        text = path.read_bytes()[_BEFORE.get(path, 0) :].decode() if path.exists() else ""
+        whole = text.rpartition("\n")[0]
         found[:] = [row for each in whole.splitlines() if (row := read(each))["client_port"] == str(port)]
         return bool(found)
 
