@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar, cast
@@ -38,8 +37,10 @@ def unverified_tls(alpn: str = "http/1.1") -> ssl.SSLContext:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class TargetPool(ABC):
+class TargetPool:
     """All connections to one target, whatever they speak. It lives and is carried over with the target.
+
+    It is no ABC: compiled, one and its subclasses share what `isinstance` remembers, and would be taken for each other.
 
     Args:
         tls: What to speak TLS with where the target's scheme is https, given the protocol to agree on.
@@ -53,11 +54,10 @@ class TargetPool(ABC):
         self._connecting: set[asyncio.Timeout] = set()
         self._retired = False
 
-    @abstractmethod
     def take_idle(self) -> TargetConnection | TargetStream | IntegrationCall | None:
         """What can take a request at once, or None."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def connect(self) -> TargetConnection | TargetStream | IntegrationCall:
         """Something new to take a request.
 
@@ -66,23 +66,24 @@ class TargetPool(ABC):
             TargetTlsError: The TLS handshake failed.
             TargetConnectError: It was refused, reset or unreachable, or the target was deregistered meanwhile.
         """
+        raise NotImplementedError
 
-    @abstractmethod
     def close_idle(self, idle_before: float) -> None:
         """Close the connections that have been idle since before this `time.perf_counter()`."""
+        raise NotImplementedError
 
-    @abstractmethod
     def retire(self) -> None:
         """Close what is idle now, and everything else as its response ends: the target is gone."""
+        raise NotImplementedError
 
-    @abstractmethod
     def close(self) -> None:
         """Close every connection now; responses in flight are cut."""
+        raise NotImplementedError
 
     @property
-    @abstractmethod
     def count(self) -> int:
         """All open connections."""
+        raise NotImplementedError
 
     async def _open(
         self, make: Callable[[], ConnectionT], alpn: str, ready: Callable[[ConnectionT], Awaitable[None]] | None = None
