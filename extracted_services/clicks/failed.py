@@ -1,6 +1,6 @@
 """`python -m extracted_services.clicks.failed`: the records that were given up, one JSON object a line.
 
-The failure destination is told where records are, not what they are (events.md A10), so they are read from the stream,
+The failure destination is told where records are, not what they are (Lambda guide), so they are read from the stream,
 which keeps them for a day. Messages stay in the queue: delete them there when the cause is known.
 """
 

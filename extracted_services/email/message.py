@@ -39,7 +39,7 @@ class SignedUp(NamedTuple):
 
 
 def message_of(received: Mapping[str, Any]) -> Message:
-    """Read what ReceiveMessage gives (events.md A5); its numbers are texts."""
+    """Read what ReceiveMessage gives (SQS API); its numbers are texts."""
     system = received.get("Attributes", {})
     attributes = {
         name.lower(): value.get("StringValue", "") for name, value in received.get("MessageAttributes", {}).items()
@@ -54,7 +54,7 @@ def message_of(received: Mapping[str, Any]) -> Message:
 
 
 def trace_id_of(attributes: Mapping[str, str]) -> str:
-    """The W3C trace id (32 hex digits) of `traceparent`, else of `x-amzn-trace-id`, else empty (events.md A12)."""
+    """The W3C trace id (32 hex digits) of `traceparent`, else of `x-amzn-trace-id`, else empty (X-Ray guide)."""
     if match := _TRACEPARENT.fullmatch(attributes.get("traceparent", "")):
         return match[1]
     match = _ROOT.search(attributes.get("x-amzn-trace-id", ""))

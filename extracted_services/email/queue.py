@@ -12,7 +12,7 @@ from extracted_services.email.message import Message, message_of
 
 LONG_POLL_SECONDS = 20
 BATCH = 10
-"""The most that one call takes (events.md A5)."""
+"""The most that one call takes (SQS API)."""
 
 
 class QueueError(Exception):
@@ -52,7 +52,7 @@ class Queue:
         return [messages[int(failed["Id"])].message_id for failed in answer.get("Failed", ())]
 
     def hide(self, messages: Sequence[Message], seconds: int) -> None:
-        """Keep them from being received for so long, counted from now (events.md A5); 0: they may come at once."""
+        """Keep them from being received for so long, counted from now (SQS API); 0: they may come at once."""
         if messages:
             entries = [{**entry, "VisibilityTimeout": seconds} for entry in _entries(messages)]
             self._call("change_message_visibility_batch", QueueUrl=self._url, Entries=entries)

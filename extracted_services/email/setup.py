@@ -24,7 +24,7 @@ MAX_RECEIVE_COUNT = 10
 """With the worker's delays, about an hour of a mail server that is down."""
 RETENTION_SECONDS = 4 * 86_400
 DEAD_LETTER_RETENTION_SECONDS = 14 * 86_400
-"""Longer than the queue's: a dead letter keeps the time at which it was first sent (events.md A5)."""
+"""Longer than the queue's: a dead letter keeps the time at which it was first sent (SQS API)."""
 
 
 def dead_letters_of(queue: str) -> str:
@@ -76,7 +76,7 @@ def _queue(sqs: Any, name: str, topic_arn: str, attributes: dict[str, str]) -> t
 
 
 def _policy(queue_arn: str, topic_arn: str) -> dict[str, Any]:
-    """This topic, and no other, may send to this queue (events.md A6)."""
+    """This topic, and no other, may send to this queue (SNS API)."""
     statement = {
         "Effect": "Allow",
         "Principal": {"Service": "sns.amazonaws.com"},

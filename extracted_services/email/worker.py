@@ -16,7 +16,7 @@ from extracted_services.email.store import Claim, Store
 FIRST_DELAY_SECONDS = 15
 MAX_DELAY_SECONDS = 900
 KEPT_SECONDS = 30 * 86_400
-"""How long a mail is remembered: longer than queue and dead letters together keep a message (events.md A5)."""
+"""How long a mail is remembered: longer than queue and dead letters together keep a message (SQS API)."""
 FORGET_EVERY_SECONDS = 3600
 MAX_PAUSE_SECONDS = 30.0
 """Between two attempts to reach the queue."""

@@ -11,7 +11,7 @@ from itertools import takewhile
 from extracted_services.scheduler.expressions import Recurrence
 
 PRECISION = timedelta(seconds=60)
-"""05:00 means 05:00:00 to 05:00:59 (events.md A9); what is later was missed."""
+"""05:00 means 05:00:00 to 05:00:59 (EventBridge guide); what is later was missed."""
 MAX_AT_ONCE = 100
 """Of the runs that came due since the last look, so many of the newest are considered."""
 

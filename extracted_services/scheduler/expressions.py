@@ -65,7 +65,7 @@ def parse_expression(text: str, timezone: str, start: datetime) -> Recurrence:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Every `period` of real time, from `start` on: the first run is at the start (events.md A9)."""
+    """Every `period` of real time, from `start` on: the first run is at the start (EventBridge guide)."""
 
     start: datetime
     period: timedelta
@@ -83,7 +83,7 @@ class Cron:
     """A cron expression on the clock of a time zone.
 
     A local time that is skipped in spring does not run, one that comes twice in autumn runs at its first
-    (events.md A9).
+    (EventBridge guide).
     """
 
     def __init__(self, fields: str, zone: ZoneInfo) -> None:
@@ -133,7 +133,7 @@ def _days_of_month(parsed: list[int | str], year: int, month: int, length: int) 
         case ["L", int(before)]:
             return [length - before] if before < length else []
         case ["W", int(day)]:
-            # 31W in a month of 30 days: the nearest weekday there is, not none (events.md B6).
+            # 31W in a month of 30 days: the nearest weekday there is, not none (aws-croniter).
             return [_nearest_weekday(year, month, min(day, length))]
     return sorted({day for day in parsed if isinstance(day, int) and day <= length})
 

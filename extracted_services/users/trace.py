@@ -1,4 +1,4 @@
-"""Which trace a request belongs to: W3C `traceparent`, and AWS's `X-Amzn-Trace-Id` (events.md A12)."""
+"""Which trace a request belongs to: W3C `traceparent`, and AWS's `X-Amzn-Trace-Id` (X-Ray guide)."""
 
 from __future__ import annotations
 

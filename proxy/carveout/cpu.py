@@ -1,4 +1,4 @@
-"""Which transactions use the target's CPU: a regression of its CPU time on what was completed (field.md 4.2).
+"""Which transactions use the target's CPU: a regression of its CPU time on what was completed (docs/candidates.md).
 
 In each window the target used `c + sum(requests_i * cost_i)` seconds of CPU: utilisation by transaction mix. Costs are
 not negative. What completed is regressed on, not what arrived: under overload these differ.

@@ -7,7 +7,7 @@
 A path that has no name yet is counted apart, and joins its name when there is one: so no request is ever counted under
 two names. Everything is bounded: cells, paths that wait, cached paths, windows, blocks.
 
-Source of the signals: field.md 4.1; of quiet time (the latency of requests that began while few were served): 4.2.
+Source of the signals, and of quiet time (the latency of requests that began while few were served): docs/candidates.md.
 """
 
 from __future__ import annotations

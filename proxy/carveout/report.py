@@ -36,7 +36,7 @@ def transactions_report(workload: Workload, now: float) -> dict[str, Any]:
 
 
 def _demand_seconds(load: TransactionLoad) -> float:
-    """Requests times their latency in quiet moments; times their mean where there were none (field.md 4.2)."""
+    """Requests times their latency in quiet moments; times their mean where there were none (docs/candidates.md)."""
     quiet = sum(window.quiet_requests for window in load.windows.values())
     if not quiet:
         return load.seconds

@@ -1,4 +1,4 @@
-"""Asynchronous invocation: kept on disk, invoked when there is room, retried, its end told (events.md A10)."""
+"""Asynchronous invocation: kept on disk, invoked when there is room, retried, its end told (Lambda guide)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a batch of records after an invocation; pure (events.md A10)."""
+"""What becomes of a batch of records after an invocation; pure (Lambda guide)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends what is over to where it is wanted: queue, topic, event bus or function (events.md A10)."""
+"""Sends what is over to where it is wanted: queue, topic, event bus or function (Lambda guide)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from proxy.functions.retry import SUCCESS, QueuedEvent
 from proxy.functions.tracing import new_trace_id
 
 MAX_SNS_BYTES = 256 * 1024
-"""A topic takes no more by default; payloads beyond are left out of the record (events.md A13)."""
+"""A topic takes no more by default; payloads beyond are left out of the record (AWS quotas)."""
 
 
 class Destinations:

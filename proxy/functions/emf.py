@@ -1,4 +1,4 @@
-"""The embedded metric format: what a log line says about metrics (CloudWatch EMF specification, events.md A12)."""
+"""The embedded metric format: what a log line says about metrics (CloudWatch, EMF specification)."""
 
 from __future__ import annotations
 

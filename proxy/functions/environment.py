@@ -261,7 +261,7 @@ class Environment:
 def process_environment(
     function: FunctionConfig, package: Package, region: str, stream: str, port: int, env: Mapping[str, str]
 ) -> dict[str, str]:
-    """The variables of a function's process (events.md A11): Lambda's, the credentials and endpoints of AWS, its own.
+    """The variables of a function's process (Lambda guide): Lambda's, the credentials and endpoints of AWS, its own.
 
     Nothing else of the host's environment is passed on.
     """

@@ -1,4 +1,4 @@
-"""The error objects that the platform itself answers with; a handler's own come from its runtime (events.md A10)."""
+"""The error objects that the platform itself answers with; a handler's own come from its runtime (Lambda guide)."""
 
 from __future__ import annotations
 

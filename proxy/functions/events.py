@@ -1,4 +1,4 @@
-"""Messages and records as events of Lambda (events.md A5, A7); pure."""
+"""Messages and records as events of Lambda (SQS API; Kinesis API); pure."""
 
 from __future__ import annotations
 

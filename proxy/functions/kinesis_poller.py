@@ -1,4 +1,4 @@
-"""Polls one stream for one function, each shard in order (events.md A7, A10)."""
+"""Polls one stream for one function, each shard in order (Kinesis API; Lambda guide)."""
 
 from __future__ import annotations
 

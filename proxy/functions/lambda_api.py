@@ -1,4 +1,4 @@
-"""Lambda's API, as far as a host on one machine has it: Invoke, functions, event source mappings (events.md A10)."""
+"""Lambda's API, as far as a host on one machine has it: Invoke, functions, event source mappings (Lambda guide)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from proxy.functions.tracing import root_of
 MAX_LINE_BYTES = 256 * 1024
 """A longer line is cut into several."""
 TAIL_BYTES = 4 * 1024
-"""What X-Amz-Log-Result shows of an invocation's log (events.md A10)."""
+"""What X-Amz-Log-Result shows of an invocation's log (Lambda guide)."""
 
 Write = Callable[[str], None]
 

@@ -35,7 +35,7 @@ def mapping_id(mapping: MappingConfig) -> str:
 
 
 def mapping_fault(mapping: MappingConfig) -> str:
-    """What is wrong with a mapping whose values are in range by themselves; empty if nothing is (events.md A10)."""
+    """What is wrong with a mapping whose values are in range by themselves; empty if nothing is (Lambda guide)."""
     if mapping.service == "sqs":
         if mapping.source_arn.endswith(".fifo"):
             if mapping.batch_size > 10:

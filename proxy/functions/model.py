@@ -13,18 +13,18 @@ VERSION = "$LATEST"
 """The only version that a function has here."""
 
 MAX_SYNC_BYTES = 6 * 1024 * 1024
-"""Longest payload of a synchronous invocation, either way (events.md A10)."""
+"""Longest payload of a synchronous invocation, either way (Lambda guide)."""
 MAX_RESPONSE_BYTES = MAX_SYNC_BYTES + 100
 """Longest answer of a function: the 6 MB and room for framing, as Lambda's own message says."""
 MAX_ASYNC_BYTES = 1024 * 1024
-"""Longest payload of an asynchronous invocation (events.md A10)."""
+"""Longest payload of an asynchronous invocation (Lambda guide)."""
 
 StartingPosition = Literal["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"]
 
 
 @dataclass(frozen=True, slots=True)
 class AsyncConfig:
-    """How asynchronous invocations are retried and where they end (events.md A10).
+    """How asynchronous invocations are retried and where they end (Lambda guide).
 
     Attributes:
         on_success, on_failure: ARNs of destinations for the invocation record; empty for none.
@@ -40,7 +40,7 @@ class AsyncConfig:
 
 @dataclass(frozen=True, slots=True)
 class MappingConfig:
-    """One event source mapping (events.md A10); what concerns the other kind of source is at its default."""
+    """One event source mapping (Lambda guide); what concerns the other kind of source is at its default."""
 
     function: str
     source_arn: str

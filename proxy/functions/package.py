@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from proxy.functions.model import FunctionConfig
 
 MAX_UNPACKED_BYTES = 250 * 1024 * 1024
-"""Code and layers together, unpacked (events.md A13)."""
+"""Code and layers together, unpacked (AWS quotas)."""
 MAX_FILES = 50_000
 
 

@@ -1,4 +1,4 @@
-"""What destinations and dead-letter queues are told; pure (events.md A10)."""
+"""What destinations and dead-letter queues are told; pure (Lambda guide)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of an event in the asynchronous queue; pure (events.md A10)."""
+"""What becomes of an event in the asynchronous queue; pure (Lambda guide)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Runtime API of one environment, on a port of its own (events.md A11).
+"""The Runtime API of one environment, on a port of its own (Lambda guide).
 
 A shared port would lose invocations: the waiting `next` of a killed process stays open for a moment and takes one.
 """

@@ -37,7 +37,7 @@ from proxy.functions.tracing import new_trace_id
 FINISHED: Final = "FINISHED"
 """The checkpoint of a shard that has ended and is done."""
 POLL_SECONDS = 1.0
-"""Between two reads of a shard that had nothing (events.md A10)."""
+"""Between two reads of a shard that had nothing (Lambda guide)."""
 READ_RECORDS = 1000
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_OPEN_RECORDS = 100_000

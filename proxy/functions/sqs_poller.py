@@ -1,4 +1,4 @@
-"""Polls one queue for one function (events.md A5, A10)."""
+"""Polls one queue for one function (SQS API; Lambda guide)."""
 
 from __future__ import annotations
 

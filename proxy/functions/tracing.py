@@ -1,4 +1,4 @@
-"""The header X-Amzn-Trace-Id (events.md A12)."""
+"""The header X-Amzn-Trace-Id (X-Ray guide)."""
 
 from __future__ import annotations
 

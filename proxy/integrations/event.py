@@ -1,7 +1,7 @@
 """Storage first: a request is put on a bus, a queue, a topic or a stream, and answered when it is kept there.
 
 A client gets its 202 only with the id that the service gave the event. Everything else is an error to the client, an
-entry that EventBridge refuses within a 200 too (events.md A3, A8).
+entry that EventBridge refuses within a 200 too (API Gateway guide; EventBridge API).
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ PUTS: Final[Mapping[EventSubtype, Put]] = {
         _sequence_number,
     ),
 }
-"""By `integration_subtype`. Limits are those of events.md A13."""
+"""By `integration_subtype`. Limits are those of AWS quotas."""
 
 
 class EventIntegration:

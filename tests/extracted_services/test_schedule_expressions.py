@@ -1,4 +1,4 @@
-"""EventBridge Scheduler's expressions, in a time zone (events.md A9, B6)."""
+"""EventBridge Scheduler's expressions, in a time zone (EventBridge guide; aws-croniter)."""
 
 from __future__ import annotations
 

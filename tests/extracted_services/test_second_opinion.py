@@ -1,4 +1,4 @@
-"""Topic, queue and worker once more with moto, written by others; it refuses what MiniStack accepts (events.md B3)."""
+"""Topic, queue and worker once more with moto, written by others; it refuses what MiniStack accepts."""
 
 from __future__ import annotations
 

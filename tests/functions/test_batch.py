@@ -1,4 +1,4 @@
-"""Partial batch answers, splitting and giving up: the rule book (events.md A10)."""
+"""Partial batch answers, splitting and giving up: the rule book (Lambda guide)."""
 
 from __future__ import annotations
 

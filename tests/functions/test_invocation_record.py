@@ -1,4 +1,4 @@
-"""What destinations and dead-letter queues are told (events.md A10)."""
+"""What destinations and dead-letter queues are told (Lambda guide)."""
 
 from __future__ import annotations
 

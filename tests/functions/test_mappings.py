@@ -1,4 +1,4 @@
-"""Event source mappings in the words of Lambda's API (events.md A10)."""
+"""Event source mappings in the words of Lambda's API (Lambda guide)."""
 
 from __future__ import annotations
 

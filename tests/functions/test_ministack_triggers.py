@@ -1,4 +1,4 @@
-"""What MiniStack triggers runs in our host, with our retries: S3, SNS and EventBridge (events.md A4, A6, A8)."""
+"""What MiniStack triggers runs in our host, with our retries: S3, SNS and EventBridge."""
 
 from __future__ import annotations
 

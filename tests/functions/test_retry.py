@@ -1,4 +1,4 @@
-"""What becomes of an asynchronous event: the rule book (events.md A10)."""
+"""What becomes of an asynchronous event: the rule book (Lambda guide)."""
 
 from __future__ import annotations
 

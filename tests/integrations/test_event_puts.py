@@ -218,7 +218,7 @@ def test_a_record_may_be_binary() -> None:
     ],
 )
 def test_size_is_checked_before_anything_is_sent(subtype: EventSubtype, limit: int) -> None:
-    """events.md A13."""
+    """AWS quotas."""
     integration = put(subtype)
     integration.ask(HttpRequest(b"POST", b"/", [], b'{"a":"%s"}' % (b"x" * (limit - 8)), client="10.0.0.2"))
     with pytest.raises(IntegrationError) as caught:

@@ -1,4 +1,4 @@
-"""Requests as events: to the letter, and as AWS's own models and another's adapter read them (events.md A2, A3)."""
+"""Requests as events: to the letter, and as AWS's own models and another's adapter read them."""
 
 from __future__ import annotations
 

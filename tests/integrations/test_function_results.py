@@ -1,4 +1,4 @@
-"""What functions return, as responses (events.md A3)."""
+"""What functions return, as responses (API Gateway guide)."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ WITH levels AS (
 SELECT name, target_group, time_window, sum(requests) AS requests, sum(lasted_us) AS lasted_us
 FROM levels WHERE met_fewer < {share} * total GROUP BY name, target_group, time_window
 """
-"""Few is what a quarter of the requests met at most when they arrived (field.md 4.1, quiet-time demand)."""
+"""Few is what a quarter of the requests met at most when they arrived (docs/candidates.md, quiet-time demand)."""
 
 SESSIONS: Final = """
 SELECT name, target_group, count(DISTINCT client) AS sessions FROM named

@@ -11,7 +11,7 @@ A tree of segments counts what was seen. Three judgements make templates of it:
 What values have in common is remembered: whatever has it later is a value, too. Those that have nothing in common with
 the rest (`/users/by-email/...` beside `/users/{id}`) stay what they are. So names are merged at leisure, never split.
 
-Source: field.md 4.3, with the third judgement made for each thing in common and not for a node as a whole.
+Source: docs/transactions.md, with the third judgement made for each thing in common and not for a node as a whole.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`count.handler`: batches of clicks from a Kinesis stream, counted by page and minute in a DynamoDB table.
 
-A batch may come twice, and in other pieces (events.md A10), so each count remembers how far into each shard it reaches,
+A batch may come twice, and in other pieces (Lambda guide), so each count remembers how far into each shard it reaches,
 and adds only what lies behind that. Records of a page must come in order, as they do when the page is
 the partition key.
 """

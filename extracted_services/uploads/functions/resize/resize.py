@@ -35,7 +35,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 def objects_of(event: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return bucket and key of each original in an S3 notification (events.md A4).
+    """Return bucket and key of each original in an S3 notification (S3 guide).
 
     Keys are form-urlencoded there. The `s3:TestEvent`, sent when a notification is configured, has no records.
     """
