@@ -152,10 +152,10 @@ class FakeReload:
 @dataclass
 class FakeGateway:
     runtime: FakeRuntime | None = field(default_factory=FakeRuntime)
-    is_listening: bool = True
     reload_state: ReloadState = field(
         default_factory=lambda: ReloadState(True, 1_700_000_000.0, {"success": 1}, (WARNING,))
     )
+    is_listening: bool = field(default=True, kw_only=True)
     metrics: Metrics = field(default_factory=Metrics)
     history: History = field(default_factory=History)
     tail: Tail = field(default_factory=lambda: Tail(0.0))
