@@ -5,8 +5,8 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 COMPILED := build/compiled
-# Half of what tests do is wait: three of them at a time for every two cores.
-export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, (os.cpu_count() or 1) * 3 // 2))')
+# More than half of what tests do is wait: two of them at a time for every core.
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
 .PHONY: demo test test-all test-compiled lint format bench compiled install system clean help docs
 .DEFAULT_GOAL := help
