@@ -11,9 +11,6 @@ from live_gateway import LiveGateway, wait_until
 from scripted_target import Script, ScriptedTarget
 
 import proxy.gateway
-from proxy.config.model import LoadBalancerAttributes
-
-SHORT_IDLE = LoadBalancerAttributes(idle_timeout_seconds=1)
 
 
 class _Errors(logging.Handler):

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from athena import access_log_row, connection_log_row
-from conftest import SHORT_IDLE
-from live_gateway import wait_until
+from live_gateway import SHORT_IDLE, wait_until
 from scripted_target import refused_port
 from wire import connect
 

@@ -12,14 +12,13 @@ from contextlib import suppress
 import h2.errors
 import pytest
 from http2_peers import Http2Client, Message
-from live_gateway import wait_until
+from live_gateway import SHORT_IDLE, wait_until
 from scripted_target import OK
 
 import proxy.listen.http2
-from proxy.config.model import ConditionConfig, FixedResponseConfig, LoadBalancerAttributes, RuleConfig
+from proxy.config.model import ConditionConfig, FixedResponseConfig, RuleConfig
 
 LOOPS = pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-SHORT_IDLE = LoadBalancerAttributes(idle_timeout_seconds=1)
 MEGABYTES = int(os.environ.get("STRANGLER_TEST_MEGABYTES", "5"))
 BLOCK = bytes(range(256)) * 4096
 

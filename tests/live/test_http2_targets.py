@@ -9,14 +9,12 @@ from dataclasses import replace
 
 import pytest
 from http2_peers import Http2Client, Http2Target, Message
-from live_gateway import wait_until
+from live_gateway import SHORT_IDLE, wait_until
 from scripted_target import refused_port
 
 import proxy.forward.http2
-from proxy.config.model import LoadBalancerAttributes
 from proxy.runtime import build
 
-SHORT_IDLE = LoadBalancerAttributes(idle_timeout_seconds=1)
 BLOCK = bytes(range(256)) * 4096
 MEGABYTES = 5
 

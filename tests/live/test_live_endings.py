@@ -5,8 +5,7 @@ import socket
 import threading
 
 import pytest
-from conftest import SHORT_IDLE
-from live_gateway import wait_until
+from live_gateway import SHORT_IDLE, wait_until
 from scripted_target import refused_port
 from wire import Closed, connect
 

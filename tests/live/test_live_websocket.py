@@ -5,8 +5,7 @@ import contextlib
 import threading
 
 import pytest
-from conftest import SHORT_IDLE
-from live_gateway import wait_until
+from live_gateway import SHORT_IDLE, wait_until
 from websockets.asyncio.client import connect as open_websocket
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus

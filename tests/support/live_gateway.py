@@ -38,6 +38,7 @@ Door = Literal["listener", "http2", "asgi", "asgi-h11"]
 """`http2` is HTTP/2 without TLS, by prior knowledge: for tests only."""
 PATIENCE = 10.0
 DEFAULT_ATTRIBUTES = LoadBalancerAttributes()
+SHORT_IDLE = LoadBalancerAttributes(idle_timeout_seconds=1)
 
 
 def _http2(config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> ClientHttp2Connection:
