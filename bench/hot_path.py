@@ -9,12 +9,13 @@ Both protocol classes run with transports that only take notes, over the mixed t
 from __future__ import annotations
 
 import argparse
+import asyncio
 import cProfile
 import pstats
 import sys
 import timeit
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -67,6 +68,21 @@ class _Server:
     connections: set[Any] = set()
 
 
+class _Loop:
+    """Calls what it is given at the end of a turn."""
+
+    def __init__(self) -> None:
+        self._soon: list[Callable[[], object]] = []
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        self._soon.append(call)
+
+    def end_turn(self) -> None:
+        calls, self._soon = self._soon, []
+        for call in calls:
+            call()
+
+
 def mixed_config(count: int) -> Config:
     """The mixed table, every rule forwarding to one group of one target."""
     rules = tuple(
@@ -94,28 +110,48 @@ def conditions_of(rule: Rule) -> list[ConditionConfig]:
     return found
 
 
-def forwarder(config: Config) -> Callable[[bytes], bytes]:
-    """A function that lets one request pass through the gateway and returns what the client gets."""
+CLIENTS = 8
+"""How many send a request in one turn of the event loop, as they do when there is something to do."""
+
+
+def forwarder(config: Config) -> Callable[[Sequence[bytes]], list[bytes]]:
+    """A function that lets requests pass through the gateway, `CLIENTS` a turn, and returns what the clients get."""
     metrics = Metrics()
     gateway = Gateway(build(config, metrics), metrics)
-    client_side, target_side = Transport(), Transport()
-    client: Any = ListenerProtocol(None, _Server(), {"gateway": gateway})  # type: ignore[arg-type]
-    client.connection_made(client_side)
     group = gateway.runtime.groups["only"]
-    pool = pool_of(group.targets[0], group.config)
-    connection: Any = TargetConnection(pool)
-    connection.connection_made(target_side)
-    pool.release(connection, 0.0)
+    pool: Any = pool_of(group.targets[0], group.config)
+    loop: Any = _Loop()
+    pairs = []
+    for _ in range(CLIENTS):
+        client: Any = ListenerProtocol(None, _Server(), {"gateway": gateway})  # type: ignore[arg-type]
+        client_side = Transport()
+        client.connection_made(client_side)
+        connection: Any = TargetConnection(pool)
+        connection.connection_made(Transport())
+        pool.release(connection, 0.0)
+        pairs.append((client, client_side, connection))
 
-    def forward(request: bytes) -> bytes:
-        client.data_received(request)
-        connection.data_received(RESPONSE)
-        return client_side.written
+    def forward(requests: Sequence[bytes]) -> list[bytes]:
+        asyncio.events._set_running_loop(loop)
+        answers = []
+        for start in range(0, len(requests), CLIENTS):
+            turn = requests[start : start + CLIENTS]
+            for request, (client, _, _) in zip(turn, pairs, strict=False):
+                client.data_received(request)
+            loop.end_turn()
+            # The last connection that was given back is taken first.
+            for _, _, connection in reversed(pairs[: len(turn)]):
+                connection.data_received(RESPONSE)
+            answers += [client_side.written for _, client_side, _ in pairs[: len(turn)]]
+        asyncio.events._set_running_loop(None)
+        return answers
 
     return forward
 
 
-def count_calls(forward: Callable[[bytes], bytes], requests: list[bytes]) -> tuple[float, float, Counter[str]]:
+def count_calls(
+    forward: Callable[[Sequence[bytes]], list[bytes]], requests: Sequence[bytes]
+) -> tuple[float, float, Counter[str]]:
     """Python and C calls per request, and the Python functions by their calls over all requests."""
     python: Counter[str] = Counter()
     c_calls = 0
@@ -127,11 +163,9 @@ def count_calls(forward: Callable[[bytes], bytes], requests: list[bytes]) -> tup
         elif event == "c_call":
             c_calls += 1
 
-    for request in requests:
-        forward(request)
+    forward(requests)
     sys.setprofile(note)
-    for request in requests:
-        forward(request)
+    forward(requests)
     sys.setprofile(None)
     return sum(python.values()) / len(requests), c_calls / len(requests), python
 
@@ -143,21 +177,20 @@ def main() -> int:
     parser.add_argument("--profile", action="store_true", help="where the time goes, by cProfile")
     args = parser.parse_args()
     forward = forwarder(mixed_config(args.rules))
-    requests = [request.head.encode() for request in load(mixed_rules(args.rules))]
-    assert all(forward(request).startswith(b"HTTP/1.1 200 OK\r\n") for request in requests)
+    requests = [request.head.encode() for request in load(mixed_rules(args.rules))] * CLIENTS
+    assert all(answer.startswith(b"HTTP/1.1 200 OK\r\n") for answer in forward(requests))
     python, c, functions = count_calls(forward, requests)
 
     def all_of_them() -> None:
-        for request in requests:
-            forward(request)
+        forward(requests)
 
-    seconds = min(timeit.repeat(all_of_them, number=200, repeat=7)) / 200 / len(requests)
+    seconds = min(timeit.repeat(all_of_them, number=25, repeat=7)) / 25 / len(requests)
     print(f"{python:.1f} Python calls, {c:.1f} C calls, {seconds * 1e6:.1f} microseconds a request")
     for name, count in functions.most_common(100 if args.profile else 0):
         print(f"{count / len(requests):6.1f} {name}")
     if args.profile:
         profile = cProfile.Profile()
-        profile.runcall(lambda: [all_of_them() for _ in range(200)])
+        profile.runcall(lambda: [all_of_them() for _ in range(25)])
         pstats.Stats(profile).sort_stats("tottime").print_stats(40)
     return 0
 

@@ -83,6 +83,7 @@ class RequestExchange(RequestRecord):
         "_ambiguous",
         "_attempts",
         "_block",
+        "_busy_since",
         "_client",
         "_client_is_slow",
         "_connection",
@@ -185,6 +186,7 @@ class RequestExchange(RequestRecord):
         self._outgoing: list[bytes] = []
         self._replay: bytes | None = None
         self._attempts = 0
+        self._busy_since = 0.0
         self._repeated = False
         self._request_complete = False
         self._started = False
@@ -223,6 +225,7 @@ class RequestExchange(RequestRecord):
     def run(self, body: bytes, complete: bool) -> None:
         """Decide and carry out; `body` is what came with the head, framed as on the wire."""
         self._request_complete = complete
+        self._busy_since = self.received_at
         self.request_bytes += len(body)
         view = self._view
         try:
@@ -235,8 +238,14 @@ class RequestExchange(RequestRecord):
                 self._carry_out(rule, view, body)
         except GatewayError as error:
             self._fail(error)
-        if not self.ended_at:
-            self.overhead += (self.sent_at or time.perf_counter()) - self.received_at
+        if self._task is not None:
+            self._now_waits(time.perf_counter())
+
+    def _now_waits(self, now: float) -> None:
+        """From now on the gateway waits for somebody: what it did until now is what it cost."""
+        if self._busy_since:
+            self.overhead += now - self._busy_since
+            self._busy_since = 0.0
 
     def _authenticate(self, rule: CompiledRule, authenticate: Authenticate, body: bytes) -> None:
         """Make sure of who asks; a question to an identity provider is a task, while which the client is not read."""
@@ -258,7 +267,7 @@ class RequestExchange(RequestRecord):
             self._task = None
             self._fail(error)
             return
-        began = time.perf_counter()
+        self._busy_since = time.perf_counter()
         self._task = None
         body = b"".join(self._outgoing)
         self._outgoing = []
@@ -267,8 +276,8 @@ class RequestExchange(RequestRecord):
             self._authenticated(rule, outcome, body)
         except GatewayError as error:
             self._fail(error)
-        if not self.ended_at:
-            self.overhead += time.perf_counter() - began
+        if self._task is not None:
+            self._now_waits(time.perf_counter())
 
     def _authenticated(self, rule: CompiledRule, outcome: Outcome, body: bytes) -> None:
         """Answer, or go on with what the target is to know."""
@@ -309,7 +318,7 @@ class RequestExchange(RequestRecord):
             route = decision
         name = route.target_group
         self.target_group = name
-        self._series = listener.series(rule, name)
+        self._series = listener.known_series.get((rule.index, name)) or listener.series(rule, name)
         group = self._group = self._runtime.groups[name]
         if self.protocol != group.expects:
             self._check_protocol(group)
@@ -468,10 +477,10 @@ class RequestExchange(RequestRecord):
         data = b"".join(self._outgoing)
         self._outgoing = []
         self._paused = False
+        self._busy_since = began
         self._dispatch(connection, data)
         if not self._paused:
             self._client.resume()
-        self.overhead += time.perf_counter() - began
 
     def _dispatch(self, connection: Connection, data: bytes) -> None:
         self._connection = connection
@@ -480,8 +489,15 @@ class RequestExchange(RequestRecord):
         else:
             self._replay = None
         connection.send(data, self, to_head=self.method == b"HEAD")
+        if not isinstance(connection, TargetConnection):
+            self.request_sent(time.perf_counter())
+
+    def request_sent(self, now: float) -> None:
         if self._request_complete:
-            self.sent_at = time.perf_counter()
+            self.sent_at = now
+        if self._busy_since:
+            self.overhead += now - self._busy_since
+            self._busy_since = 0.0
 
     def target_paused(self) -> None:
         self._paused = True
@@ -700,8 +716,7 @@ class RequestExchange(RequestRecord):
         reason = REASONS.get(status, "").encode()
         self.response_bytes += self._client.start(status, reason, block, len(body), sent, True)
         now = time.perf_counter()
-        if not self._attempts:
-            self.overhead += now - self.received_at
+        self._now_waits(now)
         self._finish(now)
 
     def _cut(self, reason: str) -> None:

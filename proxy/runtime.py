@@ -20,7 +20,7 @@ from proxy.targets.target import Target
 class Listener:
     """A listener with its compiled rules and the counts of its routes."""
 
-    __slots__ = ("_metrics", "_series", "attributes", "config", "name", "response_headers", "table")
+    __slots__ = ("_metrics", "attributes", "config", "known_series", "name", "response_headers", "table")
 
     def __init__(
         self, config: ListenerConfig, table: Table, attributes: LoadBalancerAttributes, metrics: Metrics
@@ -31,14 +31,14 @@ class Listener:
         self.attributes = attributes
         self.response_headers = ResponseHeaders.of(config.attributes)
         self._metrics = metrics
-        self._series: dict[tuple[int, str], RouteSeries] = {}
+        self.known_series: dict[tuple[int, str], RouteSeries] = {}
 
     def series(self, rule: CompiledRule, target_group: str) -> RouteSeries:
         """The counts of this rule with this target group (empty for none)."""
         key = (rule.index, target_group)
-        series = self._series.get(key)
+        series = self.known_series.get(key)
         if series is None:
-            series = self._series[key] = self._metrics.series(self.name, rule.name, target_group)
+            series = self.known_series[key] = self._metrics.series(self.name, rule.name, target_group)
         return series
 
     def unmatched_series(self) -> RouteSeries:

@@ -21,12 +21,17 @@ from proxy.http1.head import (
 if TYPE_CHECKING:
     from proxy.forward.pool import Pool
 
+MAX_GATHERED = 32
+"""Most requests that are gathered before they are sent: later ones need not wait for more of their kind."""
 MAX_INFORMATIONAL_RESPONSES = 16
 """Most 1xx responses before the final one; a target that sends more is broken."""
 
 
 class Receiver(Protocol):
     """Who sent the request and gets what comes back. Each call returns at once."""
+
+    def request_sent(self, now: float) -> None:
+        """What was given to `send` is on its way since `now`, a `time.perf_counter()`."""
 
     def response_informational(self, head: ResponseHead) -> None:
         """A 1xx response other than 100 and 101 came; the final one follows."""
@@ -81,6 +86,7 @@ class TargetConnection:
         "_to_head",
         "_transport",
         "_tunnel",
+        "_unsent",
         "body",
         "closed",
         "idle_since",
@@ -95,6 +101,7 @@ class TargetConnection:
         self._transport: asyncio.Transport | None = None
         self._receiver: Receiver | None = None
         self._buffer = b""
+        self._unsent = b""
         self._started = False
         self._to_head = False
         self._tunnel = False
@@ -112,6 +119,10 @@ class TargetConnection:
     def send(self, data: bytes, receiver: Receiver, *, to_head: bool) -> None:
         """Send a request: its head, with as much of its body as there is.
 
+        It leaves at the end of this turn of the event loop, together with those of the pool's other connections: each
+        write wakes the target if it sleeps, which is a good part of what a write costs, and requests that are written
+        one after the other find it awake. Nothing waits that could have been sent: until then there is other work.
+
         Args:
             receiver: Who gets the response.
             to_head: Whether the method is HEAD, whose response has no body.
@@ -122,11 +133,27 @@ class TargetConnection:
         self._informational = 0
         self.received_any = False
         self.keep_alive = True
-        assert self._transport is not None
-        self._transport.write(data)
+        self._unsent = data
+        unsent = self.pool.unsent
+        if not unsent:
+            asyncio.get_running_loop().call_soon(self.pool.send_all)
+        unsent.append(self)
+        if len(unsent) >= MAX_GATHERED:
+            self.pool.send_all()
+
+    def send_now(self) -> None:
+        """Send what waits for the end of the turn, if anything still does."""
+        data = self._unsent
+        if data and not self.closed:
+            self._unsent = b""
+            assert self._transport is not None
+            self._transport.write(data)
+            if self._receiver is not None:
+                self._receiver.request_sent(time.perf_counter())
 
     def send_more(self, data: bytes) -> None:
         """Send more of the request's body, or more bytes of a tunnel."""
+        self.send_now()
         if self._transport is not None and not self.closed:
             if self._last_words is None and not self._tunnel:
                 self._last_words = LastWords(self._transport)
@@ -165,6 +192,7 @@ class TargetConnection:
             flush: Send what is still unsent first; otherwise it is dropped with the request that is given up.
         """
         self._receiver = None
+        self._unsent = b""
         self._forget_last_words()
         if self._transport is None or self.closed:
             return
@@ -202,6 +230,10 @@ class TargetConnection:
             return
         if self._tunnel:
             receiver.tunnel_received(data)
+            return
+        if self._unsent:
+            # Nothing was asked yet: the target says why it closes.
+            self._fail(TargetClosedError("the target sent something unasked", sent=False))
             return
         now = time.perf_counter()
         body = self.body
@@ -249,7 +281,8 @@ class TargetConnection:
             receiver.response_failed(TargetClosedError("the connection was lost within the response", sent=True))
         else:
             how = "reset" if exc else "closed"
-            receiver.response_failed(TargetClosedError(f"the connection was {how} before the response", sent=True))
+            sent = not self._unsent
+            receiver.response_failed(TargetClosedError(f"the connection was {how} before the response", sent=sent))
 
     # Reading a response
 

@@ -222,6 +222,9 @@ class IntegrationCall:
 
     # In: a Receiver of the service's reply
 
+    def request_sent(self, now: float) -> None:
+        """The call counts as sent when it was asked for: there is nothing between."""
+
     def response_informational(self, head: ResponseHead) -> None:
         """Nothing that a service says before its reply is of use."""
 
@@ -254,7 +257,7 @@ class IntegrationCall:
         head = self._head
         assert head is not None
         is_stale = connection is not None and connection.used and isinstance(error, TargetClosedError)
-        may_repeat = head.method in IDEMPOTENT or self._integration.is_repeatable
+        may_repeat = not error.sent or head.method in IDEMPOTENT or self._integration.is_repeatable
         if is_stale and may_repeat and not self.received_any and not self._is_repeated:
             self._is_repeated = True
             self._call(None)

@@ -34,7 +34,7 @@ Each is up to a hundred lines of every scrape; a tool that generates rule names 
 SHORTEST_DURATION: Final = 0.005
 SHORTEST_OVERHEAD: Final = 0.00005
 """The first buckets, as numbers that the compiler knows."""
-assert (SHORTEST_DURATION, SHORTEST_OVERHEAD) == (DURATION_BUCKETS[0], OVERHEAD_BUCKETS[0])
+assert (DURATION_BUCKETS[0], OVERHEAD_BUCKETS[0]) == (SHORTEST_DURATION, SHORTEST_OVERHEAD)
 
 JWT_VALIDATION: Final = "jwt-validation"
 
