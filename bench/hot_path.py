@@ -121,6 +121,7 @@ def forwarder(config: Config) -> Callable[[Sequence[bytes]], list[bytes]]:
     group = gateway.runtime.groups["only"]
     pool: Any = pool_of(group.targets[0], group.config)
     loop: Any = _Loop()
+    asyncio.events._set_running_loop(loop)
     pairs = []
     for _ in range(CLIENTS):
         client: Any = ListenerProtocol(None, _Server(), {"gateway": gateway})  # type: ignore[arg-type]
@@ -131,8 +132,9 @@ def forwarder(config: Config) -> Callable[[Sequence[bytes]], list[bytes]]:
         pool.release(connection, 0.0)
         pairs.append((client, client_side, connection))
 
+    asyncio.events._set_running_loop(None)
+
     def forward(requests: Sequence[bytes]) -> list[bytes]:
-        asyncio.events._set_running_loop(loop)
         answers = []
         for start in range(0, len(requests), CLIENTS):
             turn = requests[start : start + CLIENTS]
@@ -143,7 +145,6 @@ def forwarder(config: Config) -> Callable[[Sequence[bytes]], list[bytes]]:
             for _, _, connection in reversed(pairs[: len(turn)]):
                 connection.data_received(RESPONSE)
             answers += [client_side.written for _, client_side, _ in pairs[: len(turn)]]
-        asyncio.events._set_running_loop(None)
         return answers
 
     return forward

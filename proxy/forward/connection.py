@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from proxy.errors import TargetClosedError, TargetError, TargetResponseError
 from proxy.forward.last_words import LastWords
+from proxy.forward.outbox import Outbox, outbox_of
 from proxy.http1.body import BadBodyError, Body, BodyUntilClose, body_of
 from proxy.http1.head import (
     MAX_RESPONSE_HEAD_BYTES,
@@ -21,8 +22,6 @@ from proxy.http1.head import (
 if TYPE_CHECKING:
     from proxy.forward.pool import Pool
 
-MAX_GATHERED = 32
-"""Most requests that are gathered before they are sent: later ones need not wait for more of their kind."""
 MAX_INFORMATIONAL_RESPONSES = 16
 """Most 1xx responses before the final one; a target that sends more is broken."""
 
@@ -81,6 +80,7 @@ class TargetConnection:
         "_buffer",
         "_informational",
         "_last_words",
+        "_outbox",
         "_receiver",
         "_started",
         "_to_head",
@@ -95,6 +95,8 @@ class TargetConnection:
         "received_any",
         "used",
     )
+
+    _outbox: Outbox
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -119,9 +121,7 @@ class TargetConnection:
     def send(self, data: bytes, receiver: Receiver, *, to_head: bool) -> None:
         """Send a request: its head, with as much of its body as there is.
 
-        It leaves at the end of this turn of the event loop, together with those of the pool's other connections: each
-        write wakes the target if it sleeps, which is a good part of what a write costs, and requests that are written
-        one after the other find it awake. Nothing waits that could have been sent: until then there is other work.
+        It leaves at the end of this turn of the event loop, see `Outbox`.
 
         Args:
             receiver: Who gets the response.
@@ -134,12 +134,7 @@ class TargetConnection:
         self.received_any = False
         self.keep_alive = True
         self._unsent = data
-        unsent = self.pool.unsent
-        if not unsent:
-            asyncio.get_running_loop().call_soon(self.pool.send_all)
-        unsent.append(self)
-        if len(unsent) >= MAX_GATHERED:
-            self.pool.send_all()
+        self._outbox.add(self)
 
     def send_now(self) -> None:
         """Send what waits for the end of the turn, if anything still does."""
@@ -213,6 +208,7 @@ class TargetConnection:
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
+        self._outbox = outbox_of(asyncio.get_running_loop())
 
     def pause_writing(self) -> None:
         if self._receiver is not None:

@@ -130,19 +130,14 @@ class TargetPool:
 
 
 class Pool(TargetPool):
-    """HTTP/1.1 connections. The last one used is used next, so that the rest can grow idle and be closed.
+    """HTTP/1.1 connections. The last one used is used next, so that the rest can grow idle and be closed."""
 
-    Attributes:
-        unsent: Those that were given a request in this turn of the event loop.
-    """
-
-    __slots__ = ("_connections", "_idle", "unsent")
+    __slots__ = ("_connections", "_idle")
 
     def __init__(self, target: Target, tls: Callable[[str], ssl.SSLContext] = unverified_tls) -> None:
         super().__init__(target, tls)
         self._idle: list[TargetConnection] = []
         self._connections: set[TargetConnection] = set()
-        self.unsent: list[TargetConnection] = []
 
     def take_idle(self) -> TargetConnection | None:
         """An idle connection that has not been closed yet, or None."""
@@ -160,12 +155,6 @@ class Pool(TargetPool):
             raise TargetConnectError("the connection was closed as soon as it was open", sent=False)
         self._connections.add(connection)
         return connection
-
-    def send_all(self) -> None:
-        """Send what the connections in `unsent` hold."""
-        unsent, self.unsent = self.unsent, []
-        for connection in unsent:
-            connection.send_now()
 
     def release(self, connection: TargetConnection, now: float) -> None:
         """Take back a connection whose response is complete, or close it if it cannot be used again.

@@ -95,6 +95,7 @@ class TargetGroup:
         self._on_removed = on_removed
         self._algorithm: Algorithm = ALGORITHMS[attributes.algorithm](draw)
         self._picker: Picker = self._algorithm
+        self._only: Target | None = None
         self._detector = AnomalyDetector(mitigates=attributes.anomaly_mitigation)
         self._next_look = 0.0
         self._is_founding = True
@@ -113,6 +114,8 @@ class TargetGroup:
 
     def pick(self) -> Target:
         """Choose the target for one request; raise NoTargetError if the group has no registered target."""
+        if self._only is not None:
+            return self._only
         eligible = self.eligible
         if not eligible:
             raise NoTargetError(self._no_target())
@@ -184,6 +187,8 @@ class TargetGroup:
             self._picker = ByShare(self._algorithm, self._share)
         else:
             self._picker = self._algorithm
+        is_only = len(self.eligible) == 1 and not self.fail_open
+        self._only = self.eligible[0] if is_only else None
 
     def _share(self, target: Target) -> float:
         seconds = self.config.attributes.slow_start_seconds
