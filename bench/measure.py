@@ -55,14 +55,15 @@ def prepared(
     *,
     thorough: bool,
     workers: int = 1,
+    pinned: bool = True,
 ) -> Iterator[Proxy]:
-    """Run a proxy that is found to do the work of a case, on a core of its own if it has one worker."""
+    """Run a proxy that is found to do the work of a case; if `pinned`, on a core of its own."""
     starting = serving(
         peer,
         case.table,
         target_ports,
         directory,
-        core=cores()[0] if workers == 1 else None,
+        core=cores()[0] if pinned else None,
         # A client and a target connection for each.
         open_files=most_open_files(2 * case.connections + 1024),
         connections=max(1024, case.connections + 500),

@@ -98,7 +98,7 @@ def target_configuration(site_ports: Mapping[str, int], directory: Path, body_by
     for group, port in site_ports.items():
         lines += [
             "    server {",
-            f"        listen 127.0.0.1:{port};",
+            f"        listen 127.0.0.1:{port} backlog=4096;",
             "        default_type text/plain;",
             "        location = /large { root " + str(directory) + "; }",
             '        location = /seen { return 200 "$http_x_forwarded_for|$http_x_forwarded_proto|'
