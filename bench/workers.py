@@ -6,7 +6,7 @@ Nothing is pinned here. Two figures:
   time per request compared. Two cores that do nothing else carry `2 x CPU(1 worker) / CPU(2 workers)` as many
   requests: what is lost is what the workers cost each other (shared caches, more wake-ups). This is the goal's figure.
 - `requests/s`: a rule with a fixed response, so that no target takes part, and wrk as the only other process. On two
-  cores wrk takes its part of them, so the most that can come of it is printed beside it: both cores divided by the CPU
+  cores wrk takes its part of them, so it is held against the most that can come of it: both cores divided by the CPU
   time that gateway and wrk need for a request, over what one worker reached.
 """
 
@@ -41,6 +41,8 @@ CONNECTIONS = 256
 """The kernel deals connections to workers by a hash: with few of them unevenly."""
 SHARE = 0.4
 GOAL = Goal(1.7, "1 worker", at_least=True)
+SHARED_GOAL = Goal(0.85, "what two cores allow", at_least=True)
+"""1.7 of 2."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         progress.print(f"error: {error}", markup=False)
         return 2
     verdict.show(Console(width=None if sys.stdout.isatty() else 130), found)
-    return verdict.exit_code([row for row in found if row.name.startswith("capacity")])
+    return verdict.exit_code(found)
 
 
 def rows(peer: Peer, seconds: int, rounds: int) -> list[Row]:
@@ -75,9 +77,10 @@ def rows(peer: Peer, seconds: int, rounds: int) -> list[Row]:
     one, two = (statistics.median(each[index] for each in offered) for index in (0, 1))
     capacity = statistics.median(2 * each[0] / each[1] for each in offered)
     reached, possible = (statistics.median(each[index] for each in ratios) for index in (0, 1))
+    shared = f"{reached:.2f} of 1 worker, {possible:.2f} possible beside wrk"
     return [
         Row(f"capacity of 2 workers, {peer.name}", f"{one:.1f} -> {two:.1f} CPU µs/request", capacity, GOAL),
-        Row(f"fixed responses/s of 2 workers, {peer.name}", f"at most {possible:.2f} with wrk here", reached, GOAL),
+        Row(f"fixed responses/s of 2 workers, {peer.name}", shared, reached / possible, SHARED_GOAL),
     ]
 
 
@@ -122,7 +125,8 @@ def _fixed_responses(peer: Peer, folder: Path, seconds: int, number: int) -> tup
         [port] = free_ports(1)
         answer = {"fixed-response": {"status_code": 200, "content_type": "text/plain", "message_body": "x" * 200}}
         listener = {"name": "web", "port": port, "protocol": "HTTP", "default": answer}
-        text = json.dumps({"version": 1, "listeners": [listener], "target_groups": {}})
+        unused = {"monolith": {"targets": ["http://127.0.0.1:1"]}}
+        text = json.dumps({"version": 1, "listeners": [listener], "target_groups": unused})
         lua = directory / "load.lua"
         lua.write_text(wrk.script(CASE.requests))
         ports = dict.fromkeys(GROUPS, port)

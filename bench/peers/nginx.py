@@ -32,6 +32,7 @@ http {{
 MOST_CONNECTIONS = 12_000
 
 _PROXY = """\
+    client_max_body_size 0;
     client_body_buffer_size 64k;
     proxy_max_temp_file_size 0;
     proxy_http_version 1.1;
