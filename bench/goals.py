@@ -62,9 +62,8 @@ def _latency(settings: Settings) -> list[Row]:
 def _scale(name: str) -> Callable[[Settings], list[Row]]:
     def measured(settings: Settings) -> list[Row]:
         chosen = scale.SCALES[name]
-        return scale.rows(
-            chosen, scale.run(chosen, settings.beside(), settings.seconds, settings.rounds, settings.progress)
-        )
+        done = scale.run(chosen, settings.beside(), settings.seconds, settings.rounds, settings.progress)
+        return scale.rows(chosen, *done)
 
     return measured
 

@@ -64,8 +64,7 @@ def prepared(
         target_ports,
         directory,
         core=cores()[0] if pinned else None,
-        # A client and a target connection for each.
-        open_files=most_open_files(2 * case.connections + 1024),
+        open_files=most_open_files(open_files_of(case)),
         connections=max(1024, case.connections + 500),
         workers=workers,
         access_log=case.access_log,
@@ -75,6 +74,11 @@ def prepared(
         if peer.decides:
             _check(case, proxy.door, thorough=thorough)
         yield proxy
+
+
+def open_files_of(case: Case) -> int:
+    """Return how many files a proxy may have open: a connection to the target for each client's, and some more."""
+    return 2 * case.connections + 1024
 
 
 def need_tools(*programs: str) -> None:

@@ -22,9 +22,9 @@ from rich.console import Console
 from bench import report, verdict
 from bench.cases import CASES, Case
 from bench.compare import positive, present
-from bench.measure import measure, need_tools
+from bench.measure import measure, need_tools, open_files_of
 from bench.peers import OURS, PEERS, Peer
-from bench.processes import BenchError, exit_on_sigterm
+from bench.processes import BenchError, exit_on_sigterm, most_open_files
 from bench.report import Figure, Measurement
 from bench.table import load, mixed_rules
 from bench.targets import target
@@ -68,6 +68,8 @@ SCALES = {
 }
 Runs = dict[str, dict[int, list[Measurement]]]
 """The measurements of each peer at each size, one per round."""
+Failures = dict[tuple[str, int], str]
+"""Why a peer has no figure at a size."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,50 +82,69 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scale = replace(scale, sizes=tuple(sorted(options.sizes)))
     try:
         peers = present(options.peers, scale.peers, progress)
-        runs = run(scale, peers, options.seconds, options.rounds, progress)
+        found = rows(scale, *run(scale, peers, options.seconds, options.rounds, progress))
     except BenchError as error:
         progress.print(f"error: {error}", markup=False)
         return 2
-    found = rows(scale, runs)
     verdict.show(Console(width=None if sys.stdout.isatty() else 130), found)
     return verdict.exit_code([row for row in found if row.name.endswith(OURS)])
 
 
-def run(scale: Scale, peers: Sequence[Peer], seconds: int, rounds: int, progress: Console) -> Runs:
-    """Measure every peer at every size in every round; raise BenchError if one cannot be measured."""
+def run(scale: Scale, peers: Sequence[Peer], seconds: int, rounds: int, progress: Console) -> tuple[Runs, Failures]:
+    """Measure every peer at every size in every round; what fails once is left out from then on."""
     need_tools("wrk")
     runs: Runs = {peer.name: {size: [] for size in scale.sizes} for peer in peers}
+    failures: Failures = {}
     figure = scale.figure
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, target(scale.case(10), Path(folder)) as ports:
         for number in range(rounds):
             for peer in peers:
                 for size in scale.sizes:
+                    if (peer.name, size) in failures:
+                        continue
                     case = scale.case(size)
                     directory = Path(folder) / f"{peer.name}-{size}-{number}"
                     directory.mkdir()
                     try:
                         measured = measure(case, peer, ports, directory, seconds=seconds, thorough=False)
                     except BenchError as error:
-                        raise BenchError(f"{peer.name} with {case.name}: {error}") from error
+                        failures[peer.name, size] = f"{error}{_hint(case)}"
+                        progress.print(f"{peer.name}, {case.name}: failed: {error}", markup=False)
+                        continue
                     runs[peer.name][size].append(measured)
                     value = f"{measured[figure.name]:.{figure.digits}f} {figure.title}"
                     progress.print(f"{peer.name}, {case.name}: {value}", highlight=False)
-    return runs
+    return runs, failures
 
 
-def rows(scale: Scale, runs: Mapping[str, Mapping[int, Sequence[Measurement]]]) -> list[Row]:
+def rows(
+    scale: Scale,
+    runs: Mapping[str, Mapping[int, Sequence[Measurement]]],
+    failures: Mapping[tuple[str, int], str],
+) -> list[Row]:
     """Return a row for each peer and each size but the first."""
     found = []
     first, *others = scale.sizes
     for peer, by_size in runs.items():
         for size in others:
+            name = f"{size} {scale.unit}, {peer}"
+            reasons = [failures[peer, each] for each in (first, size) if (peer, each) in failures]
+            if reasons:
+                found.append(Row(name, reasons[0], None, scale.goal))
+                continue
             [line] = report.summarize("", {peer: by_size[size]}, {}, peer)
             assert line.median is not None
             value = line.median[scale.figure.name]
             ratio = report.ratio(by_size[size], by_size[first])[scale.figure.name]
             shown = f"{value:.{scale.figure.digits}f} {scale.figure.title}"
-            found.append(Row(f"{size} {scale.unit}, {peer}", shown, ratio, scale.goal))
+            found.append(Row(name, shown, ratio, scale.goal))
     return found
+
+
+def _hint(case: Case) -> str:
+    wanted = open_files_of(case)
+    allowed = most_open_files(wanted)
+    return "" if allowed >= wanted else f" (open files are limited to {allowed}, two for each client are {wanted})"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -104,11 +104,21 @@ def test_a_case_runs_its_references_by_default(name: str) -> None:
 
 def test_growing_is_held_against_the_first_size() -> None:
     runs = {"gateway": {size: [cpu(10 + number)] for number, size in enumerate((10, 100, 1000, 10_000))}}
-    found = scale.rows(scale.SCALES["rules"], runs)
+    found = scale.rows(scale.SCALES["rules"], runs, {})
 
     assert [row.value for row in found] == pytest.approx([1.1, 1.2, 1.3])
     assert [row.verdict for row in found] == ["PASS", "PASS", "FAIL"]
     assert str(found[0].goal) == "at most 1.2 of that with 10 rules"
+
+
+def test_a_size_that_failed_has_no_result_and_leaves_the_others() -> None:
+    runs = {"gateway": {32: [cpu(1)], 1000: [cpu(1)], 10_000: []}}
+    found = scale.rows(scale.SCALES["clients"], runs, {("gateway", 10_000): "too many open files"})
+
+    assert [(row.figure, row.verdict) for row in found] == [
+        ("1 requests/s", "PASS"),
+        ("too many open files", "no result"),
+    ]
 
 
 @pytest.mark.parametrize("size", [10, 100, 1000, 10_000])
