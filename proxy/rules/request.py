@@ -70,10 +70,11 @@ class RequestView:
         self.port = port
         self.lines: HeaderBlock | None = None
         self._pairs: list[tuple[bytes, bytes]] | None = None
+        # `find`, since `in` on bytes first tries whether it was given a number, and makes an error to find out.
         path, mark, query = target.partition(b"?")
-        if path[:1] != b"/" or b"#" in target:
+        if path[:1] != b"/" or target.find(b"#") >= 0:
             path = raw_path(target)
-        self.path = decoded_path(path) if b"%" in path else path
+        self.path = decoded_path(path) if path.find(b"%") >= 0 else path
         self.query = query.partition(b"#")[0] if mark else b""
         host_port = fields.get(b"host", b"")
         if b"host" in fields and len(fields) != len(headers):
