@@ -139,7 +139,8 @@ def _fixed_responses(peer: Peer, folder: Path, seconds: int, number: int) -> tup
             raise BenchError(f"under load: {result.failures}")
         reached.append(result.requests_per_second)
         if workers == 1:
-            possible = 2 / (used / result.requests) / result.requests_per_second
+            # Never more than twice: one worker that did not get its core whole would promise that.
+            possible = min(2.0, 2 / (used / result.requests) / result.requests_per_second)
     return reached[1] / reached[0], possible
 
 
