@@ -8,7 +8,7 @@ COMPILED := build/compiled
 # More than half of what tests do is wait: two of them at a time for every core.
 export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
-.PHONY: demo test test-all test-compiled lint format bench compiled install system clean help docs
+.PHONY: demo test test-all test-compiled lint format bench bench-all compiled install system clean help docs
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make test-all                    those that need nginx, Prometheus, Chromium or containers, too"
 	@echo "make lint                        ruff, mypy, import-linter"
 	@echo "make bench [ARGS=...]            beside nginx, HAProxy, Caddy and Envoy"
+	@echo "make bench-all [ARGS=...]        every goal of speed and memory, with figure and verdict"
 
 install: $(VENV)/.installed
 
@@ -73,6 +74,9 @@ $(COMPILED)/.built: $(VENV)/.installed hatch_build.py $(shell find proxy -name '
 
 bench: install compiled
 	@$(BIN)/python -m bench.compare $(ARGS)
+
+bench-all: install compiled
+	@$(BIN)/python -m bench.goals $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo build dist

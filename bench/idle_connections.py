@@ -15,10 +15,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from rich.console import Console
+
+from bench import verdict
 from bench.peers import PEERS
 from bench.processes import BenchError, Memory, exit_on_sigterm, free_ports, memory, open_files, raise_open_files
 from bench.stand import counting_target, serving
 from bench.table import GROUPS, one_rule
+from bench.verdict import Goal, Row
 
 REQUEST = b"GET /idle?page=1 HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
 CONNECTIONS_PER_ADDRESS = 5000
@@ -30,20 +34,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     exit_on_sigterm()
     try:
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            before, after, kept = measure(options.peer, options.connections, Path(folder))
+        each = {name: kib_per_connection(name, options.connections) for name in (options.peer, options.beside)}
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    rss = (after.rss_kib - before.rss_kib) / options.connections
-    pss = (after.pss_kib - before.pss_kib) / options.connections
-    passed = rss < options.goal_kib and kept == options.connections
-    print(f"{options.peer}: {options.connections} idle connections, {kept} of them answered again afterwards")
-    print(f"RSS {before.rss_kib} -> {after.rss_kib} KiB: {rss:.2f} KiB per connection")
-    print(f"PSS {before.pss_kib} -> {after.pss_kib} KiB: {pss:.2f} KiB per connection")
-    verdict = "PASS" if passed else "FAIL"
-    print(f"{verdict}: goal is under {options.goal_kib:g} KiB RSS per connection, none closed")
-    return 0 if passed else 1
+    found = rows(options.peer, each[options.peer], options.beside, each[options.beside], options.goal_kib)
+    verdict.show(Console(width=None if sys.stdout.isatty() else 130), found)
+    return verdict.exit_code(found)
+
+
+def rows(peer: str, kib: float, beside: str, kib_beside: float, limit_kib: float) -> list[Row]:
+    """Return what came of both goals, an absolute one and one beside another proxy."""
+    name = f"memory of an idle connection, {peer}"
+    return [
+        Row(name, f"{kib:.2f} KiB", kib, Goal(limit_kib, unit="KiB")),
+        Row(name, f"{kib:.2f} KiB, {beside} {kib_beside:.2f} KiB", kib / kib_beside, Goal(2.0, beside)),
+    ]
+
+
+def kib_per_connection(peer: str, count: int) -> float:
+    """Return the growth of RSS for each connection; raise BenchError if one of them was closed."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        before, after, kept = measure(peer, count, Path(folder))
+    rss = (after.rss_kib - before.rss_kib) / count
+    pss = (after.pss_kib - before.pss_kib) / count
+    print(f"{peer}: {count} idle connections, {kept} of them answered again afterwards", file=sys.stderr)
+    print(f"RSS {before.rss_kib} -> {after.rss_kib} KiB: {rss:.2f} KiB per connection", file=sys.stderr)
+    print(f"PSS {before.pss_kib} -> {after.pss_kib} KiB: {pss:.2f} KiB per connection", file=sys.stderr)
+    if kept < count:
+        raise BenchError(f"{peer} closed {count - kept} of {count} idle connections")
+    return rss
 
 
 def measure(peer: str, count: int, folder: Path) -> tuple[Memory, Memory, int]:
@@ -122,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--connections", type=int, default=10_000, help="how many (default 10000)")
     parser.add_argument("--goal-kib", type=float, default=20.0, help="KiB of RSS per connection (default 20)")
     parser.add_argument("--peer", choices=PEERS, default="gateway", help="the proxy (default: the gateway)")
+    parser.add_argument("--beside", choices=PEERS, default="nginx", help="held against this one (default: nginx)")
     return parser
 
 

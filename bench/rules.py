@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 
 from bench.processes import BenchError
-from bench.table import Request, Rule, mixed_rules, request_for
+from bench.table import KINDS, Request, Rule, mixed_rules, request_for
 from proxy.config.model import (
     ConditionConfig,
     ConditionField,
@@ -28,7 +28,6 @@ from proxy.rules.request import RequestView
 from proxy.rules.table import Table
 
 SIZES = (10, 100, 1000, 10_000)
-KINDS = 10
 PLACES = 20
 REPEATS = 20
 

@@ -1,4 +1,4 @@
-"""Memory over a million requests: `python -m bench.soak --help`.
+"""Memory over a million requests, or ten: `python -m bench.soak [--requests 10000000]`.
 
 Requests of many kinds, each with a path and a query never seen before, so that anything the proxy keeps per
 path, query, header value, method or connection shows up as growth.
@@ -16,12 +16,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvloop
+from rich.console import Console
 
+from bench import verdict
 from bench.client import Client, End
 from bench.peers import PEERS
 from bench.processes import BenchError, Memory, exit_on_sigterm, free_ports, memory
 from bench.stand import counting_target, serving
 from bench.table import GROUPS, mixed_rules, request_for
+from bench.verdict import Goal, Row
 
 CLIENTS = 24
 REQUESTS_PER_CONNECTION = 500
@@ -40,17 +43,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    (early, late) = memories
-    growth = late.rss_kib / early.rss_kib - 1
     for count, each in zip((options.first, options.requests), memories, strict=True):
         print(f"after {count} requests: RSS {each.rss_kib} KiB, PSS {each.pss_kib} KiB")
     for problem, count in wrong.most_common(10):
         print(f"wrong answer, {count} times: {problem}")
-    passed = growth <= options.limit_percent / 100 and not wrong
-    verdict = "PASS" if passed else "FAIL"
-    goal = f"goal is at most {options.limit_percent:g} %"
-    print(f"{verdict}: RSS grew by {growth:.1%}, {goal}; {wrong.total()} wrong answers")
-    return 0 if passed else 1
+    row = growth(options.peer, options.first, options.requests, memories, options.limit_percent)
+    verdict.show(Console(width=None if sys.stdout.isatty() else 130), [row])
+    print(f"{wrong.total()} wrong answers")
+    return 1 if wrong else verdict.exit_code([row])
+
+
+def growth(peer: str, first: int, requests: int, memories: Sequence[Memory], limit_percent: float) -> Row:
+    """Return what came of the goal: memory at the end over that after the first requests."""
+    early, late = memories
+    figure = f"{early.rss_kib} KiB after {first}, {late.rss_kib} KiB after {requests}"
+    goal = Goal(1 + limit_percent / 100, f"that after {first}")
+    return Row(f"memory over {requests} requests, {peer}", figure, late.rss_kib / early.rss_kib, goal)
 
 
 def measure(peer: str, marks: Sequence[int], folder: Path) -> tuple[list[Memory], Counter[str]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import verify
+from bench.certificate import Certificate
 from bench.client import Client
 from bench.peers import Peer, Site
 from bench.processes import BenchError, free_ports, running, tail, wait_for_port
@@ -21,10 +22,21 @@ class Proxy:
     """A proxy that runs and has answered a first request."""
 
     process: subprocess.Popen[bytes]
-    port: int
-    admin_port: int
+    site: Site
     file: Path
     log: Path
+
+    @property
+    def port(self) -> int:
+        return self.site.port
+
+    @property
+    def admin_port(self) -> int:
+        return self.site.admin_port
+
+    @property
+    def door(self) -> verify.Door:
+        return verify.Door(self.port, tls=self.site.tls is not None)
 
     @property
     def pid(self) -> int:
@@ -48,6 +60,9 @@ def serving(
     core: int | None = None,
     open_files: int | None = None,
     connections: int = 1024,
+    workers: int = 1,
+    access_log: bool = False,
+    tls: Certificate | None = None,
 ) -> Iterator[Proxy]:
     """Start a proxy, yield it when it answers 200, stop it at the end.
 
@@ -57,9 +72,20 @@ def serving(
         port: The port that `text` makes it listen on.
         open_files: Its limit of open files, where the one of this process is too low.
         connections: How many clients it has to take at once.
+        access_log: Write one, to the file that the proxy's `site` names.
     """
     listen_port, admin_port = free_ports(2)
-    site = Site(port or listen_port, admin_port, table, target_ports, directory, connections)
+    site = Site(
+        port or listen_port,
+        admin_port,
+        table,
+        target_ports,
+        directory,
+        connections=connections,
+        workers=workers,
+        access_log=directory / "access.log" if access_log else None,
+        tls=tls,
+    )
     directory.chmod(0o755)
     file = directory / peer.file_name
     file.write_text(peer.configuration(site) if text is None else text)
@@ -68,8 +94,8 @@ def serving(
     environment = peer.environment()
     with running(command, log=log, core=core, environment=environment, open_files=open_files) as process:
         wait_for_port(site.port, process, log)
-        proxy = Proxy(process, site.port, admin_port, file, log)
-        verify.wait_until_answering(site.port, proxy.check_alive)
+        proxy = Proxy(process, site, file, log)
+        verify.wait_until_answering(proxy.door, proxy.check_alive)
         yield proxy
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 DEFAULT_GROUP = "monolith"
 GROUPS = (DEFAULT_GROUP, "orders", "users", "billing")
 USER_AGENT = "bench/1.0"
+KINDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +157,12 @@ def request_for(rule: Rule) -> Request:
 def load(table: Table) -> tuple[Request, ...]:
     """Return the GET requests of the load: rules 0, 11, 22, ..., 99 of a hundred, and one for the default.
 
-    One of each kind of rule, one of each tenth of the table, the first and the last rule among them.
+    Of `mixed_rules` one of each kind of rule, one of each tenth of the table, the first and the last rule among
+    them: as many whatever the table's size.
     """
-    chosen = table.rules[::11] if len(table.rules) > 1 else mixed_rules().rules[::11]
+    rules = table.rules if len(table.rules) > 1 else mixed_rules().rules
+    last = len(rules) // KINDS - 1
+    chosen = [rules[round(kind * last / (KINDS - 1)) * KINDS + kind] for kind in range(KINDS)]
     return (*(request_for(rule) for rule in chosen), Request(path="/of/no/rule", query="page=2"))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.processes import BenchError
 from bench.table import Request
+from bench.verify import Door
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
@@ -47,11 +48,13 @@ end
 """
 
 
-def run(path: Path, port: int, *, seconds: float, connections: int, core: int | None) -> Result:
+def run(path: Path, door: Door, *, seconds: float, connections: int, core: int | None) -> Result:
     """Run wrk with one thread for whole seconds; raise BenchError if it does not run."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", "-s", str(path)]
+    # wrk's own limit of 2 s for an answer is short for the first ones of thousands of connections opened at once.
+    length = [f"-d{max(1, round(seconds))}s", "--timeout", "10s"]
+    command = ["wrk", "-t1", f"-c{connections}", *length, "--latency", "-s", str(path)]
     pin = [] if core is None else ["taskset", "-c", str(core)]
-    whole = [*pin, *command, f"http://127.0.0.1:{port}"]
+    whole = [*pin, *command, f"{door.scheme}://127.0.0.1:{door.port}"]
     done = subprocess.run(whole, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BenchError(f"wrk ended with code {done.returncode}: {(done.stderr or done.stdout).strip()}")

@@ -5,13 +5,26 @@ from __future__ import annotations
 from bench.peers.baseline import Baseline
 from bench.peers.caddy import Caddy
 from bench.peers.envoy import Envoy
+from bench.peers.floor import FloorCopy, FloorParse
 from bench.peers.gateway import CompiledGateway, Gateway
 from bench.peers.haproxy import HAProxy
-from bench.peers.nginx import Nginx
+from bench.peers.nginx import Nginx, StreamingNginx
 from bench.peers.peer import Peer, Site
 
-PEERS: dict[str, Peer] = {
-    peer.name: peer for peer in (Nginx(), HAProxy(), Caddy(), Envoy(), Baseline(), Gateway(), CompiledGateway())
-}
+_ALL: tuple[Peer, ...] = (
+    Nginx(),
+    StreamingNginx(),
+    HAProxy(),
+    Caddy(),
+    Envoy(),
+    Baseline(),
+    FloorCopy(),
+    FloorParse(),
+    Gateway(),
+    CompiledGateway(),
+)
+PEERS: dict[str, Peer] = {peer.name: peer for peer in _ALL}
+OURS = ("gateway-compiled", "gateway")
+"""What goals are for."""
 
-__all__ = ["PEERS", "Peer", "Site"]
+__all__ = ["OURS", "PEERS", "Peer", "Site"]

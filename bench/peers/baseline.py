@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.peers.peer import Site, output_of
+from bench.processes import BenchError
 
 
 class Baseline:
     name: ClassVar[str] = "fastapi-httpx"
     file_name: ClassVar[str] = "baseline.json"
     counts: ClassVar[str] = "requests per rule and code"
+    decides: ClassVar[bool] = True
 
     def missing(self) -> str | None:
         absent = [name for name in ("fastapi", "httpx", "uvicorn") if importlib.util.find_spec(name) is None]
@@ -27,6 +29,8 @@ class Baseline:
         return output_of(sys.executable, "-c", "import fastapi; print(fastapi.__version__)")
 
     def configuration(self, site: Site) -> str:
+        if site.access_log or site.tls or site.workers > 1:
+            raise BenchError("written for one worker without TLS and access log")
         rules = [asdict(rule) for rule in site.table.rules]
         return json.dumps({"rules": rules, "target_ports": dict(site.target_ports)})
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from bench.peers.peer import Site, output_of
+from bench.processes import BenchError
 from bench.table import DEFAULT_GROUP, Rule
 
 
@@ -16,6 +17,7 @@ class Caddy:
     name: ClassVar[str] = "caddy"
     file_name: ClassVar[str] = "caddy.json"
     counts: ClassVar[str] = "duration and size histograms per server and handler; none per route"
+    decides: ClassVar[bool] = True
 
     def missing(self) -> str | None:
         return None if shutil.which("caddy") else "caddy is not installed: sh bench/install.sh"
@@ -24,6 +26,8 @@ class Caddy:
         return output_of("caddy", "version").split()[0].removeprefix("v")
 
     def configuration(self, site: Site) -> str:
+        if site.access_log or site.tls or site.workers > 1:
+            raise BenchError("written for one worker without TLS and access log")
         routes = [_route(_match(rule), rule.group, site) for rule in site.table.rules]
         server = {
             "listen": [f"127.0.0.1:{site.port}"],

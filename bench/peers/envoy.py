@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from bench.certificate import Certificate
 from bench.peers.peer import Site, output_of
 from bench.table import DEFAULT_GROUP, Rule
 
 _EXTENSIONS = "envoy.extensions.filters"
 _MANAGER = f"{_EXTENSIONS}.network.http_connection_manager.v3.HttpConnectionManager"
+_FILE_LOG = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
+_TLS = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 _ROUTER = f"{_EXTENSIONS}.http.router.v3.Router"
 
 
@@ -21,6 +24,7 @@ class Envoy:
     name: ClassVar[str] = "envoy"
     file_name: ClassVar[str] = "envoy.json"
     counts: ClassVar[str] = "requests, codes and duration histogram per rule (route stat_prefix)"
+    decides: ClassVar[bool] = True
 
     def missing(self) -> str | None:
         return None if _binary() else "envoy is not installed: sh bench/install.sh PYTHON"
@@ -56,16 +60,22 @@ class Envoy:
             },
             "http_filters": [{"name": "router", "typed_config": router}],
         }
+        if site.access_log:
+            log = {"@type": f"type.googleapis.com/{_FILE_LOG}", "path": str(site.access_log)}
+            manager["access_log"] = [{"name": "file", "typed_config": log}]
+        chain: dict[str, Any] = {"filters": [{"name": "http", "typed_config": manager}]}
+        if site.tls:
+            chain["transport_socket"] = _tls(site.tls)
         listener = {
             "name": "web",
             "address": _address(site.port),
-            "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+            "filter_chains": [chain],
         }
         clusters = [_cluster(group, port) for group, port in site.target_ports.items()]
         return json.dumps({"static_resources": {"listeners": [listener], "clusters": clusters}}, indent=1)
 
     def command(self, file: Path, site: Site) -> Sequence[str]:
-        options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
+        options = ["--concurrency", str(site.workers), "--disable-hot-restart", "--log-level", "error"]
         return [str(_binary()), "-c", str(file), *options]
 
     def check_command(self, file: Path) -> Sequence[str]:
@@ -92,6 +102,16 @@ def _binary() -> Path | None:
 
 def _address(port: int) -> dict[str, Any]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+def _tls(certificate: Certificate) -> dict[str, Any]:
+    pair = {
+        "certificate_chain": {"filename": str(certificate.certificate)},
+        "private_key": {"filename": str(certificate.key)},
+    }
+    versions = {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"}
+    common = {"tls_params": versions, "tls_certificates": [pair]}
+    return {"name": "tls", "typed_config": {"@type": f"type.googleapis.com/{_TLS}", "common_tls_context": common}}
 
 
 def _cluster(group: str, port: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from bench.certificate import Certificate
 from bench.peers.peer import Site
 from bench.processes import REPOSITORY
 from bench.table import DEFAULT_GROUP, Rule
@@ -21,6 +22,7 @@ class Gateway:
     name: ClassVar[str] = "gateway"
     file_name: ClassVar[str] = "routes.yaml"
     counts: ClassVar[str] = "all of /metrics: counters and histograms per rule, target group and transaction"
+    decides: ClassVar[bool] = True
 
     def missing(self) -> str | None:
         present = (REPOSITORY / "proxy" / "__main__.py").exists()
@@ -34,10 +36,12 @@ class Gateway:
             {"name": rule.name, "priority": priority, "conditions": _conditions(rule), "forward": rule.group}
             for priority, rule in enumerate(site.table.rules, 1)
         ]
-        return routes_yaml(site.port, rules, {group: [port] for group, port in site.target_ports.items()})
+        groups = {group: [port] for group, port in site.target_ports.items()}
+        return routes_yaml(site.port, rules, groups, tls=site.tls)
 
     def command(self, file: Path, site: Site) -> Sequence[str]:
-        return serve_command(file, site.admin_port)
+        log = ["--access-log", str(site.access_log)] if site.access_log else []
+        return [*serve_command(file, site.admin_port), "--workers", str(site.workers), *log]
 
     def check_command(self, file: Path) -> Sequence[str]:
         return [sys.executable, "-m", "proxy", "check", str(file)]
@@ -62,7 +66,7 @@ class CompiledGateway(Gateway):
 
     def command(self, file: Path, site: Site) -> Sequence[str]:
         # -P: not from the folder it is started in, which is this tree.
-        return [sys.executable, "-P", *serve_command(file, site.admin_port)[1:]]
+        return [sys.executable, "-P", *super().command(file, site)[1:]]
 
     def environment(self) -> Mapping[str, str]:
         return {"PYTHONPATH": str(COMPILED)}
@@ -79,6 +83,7 @@ def routes_yaml(
     *,
     default: str | Mapping[str, int] = DEFAULT_GROUP,
     health_check: Mapping[str, Any] | None = None,
+    tls: Certificate | None = None,
 ) -> str:
     """Return a routes.yaml; JSON is YAML, and says a string where a string is meant.
 
@@ -88,8 +93,12 @@ def routes_yaml(
         groups: The ports of 127.0.0.1 that are the targets of each group.
         default: What the default rule forwards to.
         health_check: The health check of every group; the gateway's defaults without it.
+        tls: The listener's certificate; HTTP without it.
     """
-    listener = {"name": "web", "port": port, "protocol": "HTTP", "default": {"forward": default}}
+    listener: dict[str, Any] = {"name": "web", "port": port, "protocol": "HTTP", "default": {"forward": default}}
+    if tls:
+        files = {"certificate_file": str(tls.certificate), "private_key_file": str(tls.key)}
+        listener |= {"protocol": "HTTPS", "certificates": [files], "ssl_policy": "ELBSecurityPolicy-TLS13-1-3-2021-06"}
     document = {
         "version": 1,
         "listeners": [{**listener, "rules": list(rules)}],

@@ -12,20 +12,20 @@ from bench.table import DEFAULT_GROUP, Rule
 
 _HEAD = """\
 global
-    nbthread 1
+    nbthread {workers}
     maxconn {connections}
-defaults
+{log}defaults
     mode http
     timeout client 60s
     timeout server 60s
     timeout connect 5s
     option forwardfor
     option http-keep-alive
-frontend web
-    bind 127.0.0.1:{port}
+{log_format}frontend web
+    bind 127.0.0.1:{port}{tls}
     unique-id-format %{{+X}}o\\ %ci:%cp_%fi:%fp_%Ts_%rt:%pid
     unique-id-header X-Request-Id
-    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Proto {protocol}
     http-request set-header X-Forwarded-Port %[dst_port]
 """
 
@@ -34,6 +34,7 @@ class HAProxy:
     name: ClassVar[str] = "haproxy"
     file_name: ClassVar[str] = "haproxy.cfg"
     counts: ClassVar[str] = "requests, codes, bytes and mean times per rule (backend)"
+    decides: ClassVar[bool] = True
 
     def missing(self) -> str | None:
         return None if shutil.which("haproxy") else "haproxy is not installed: sh bench/install.sh"
@@ -42,7 +43,16 @@ class HAProxy:
         return output_of("haproxy", "-v").split()[2]
 
     def configuration(self, site: Site) -> str:
-        lines = [_HEAD.format(port=site.port, connections=site.connections).rstrip()]
+        head = _HEAD.format(
+            port=site.port,
+            connections=site.connections,
+            workers=site.workers,
+            protocol="https" if site.tls else "http",
+            tls=f" ssl crt {site.tls.bundle} ssl-min-ver TLSv1.3" if site.tls else "",
+            log="    log stdout format raw local0\n" if site.access_log else "",
+            log_format="    log global\n    option httplog\n" if site.access_log else "",
+        )
+        lines = [head.rstrip()]
         for rule in site.table.rules:
             lines.append(" ".join([f"    use_backend {rule.name} if", *_conditions(rule)]))
         lines.append("    default_backend default")
@@ -52,7 +62,11 @@ class HAProxy:
         return "\n".join([*lines, ""])
 
     def command(self, file: Path, site: Site) -> Sequence[str]:
-        return ["haproxy", "-db", "-f", str(file)]
+        command = ["haproxy", "-db", "-f", str(file)]
+        if site.access_log is None:
+            return command
+        # It writes to no file itself: its standard output becomes the file.
+        return ["sh", "-c", 'file=$1; shift; exec "$@" >>"$file"', "sh", str(site.access_log), *command]
 
     def check_command(self, file: Path) -> Sequence[str]:
         return ["haproxy", "-c", "-f", str(file)]

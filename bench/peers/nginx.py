@@ -13,12 +13,12 @@ from bench.table import DEFAULT_GROUP, Rule
 
 _HEAD = """\
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 pid {directory}/nginx.pid;
 error_log stderr error;
 events {{ worker_connections {files}; }}
 http {{
-    access_log off;
+    access_log {log};
     client_body_temp_path {directory}/body;
     proxy_temp_path {directory}/proxy;
     fastcgi_temp_path {directory}/fastcgi;
@@ -29,7 +29,10 @@ http {{
     server_names_hash_bucket_size 128;
 """
 
+MOST_CONNECTIONS = 12_000
+
 _PROXY = """\
+    client_max_body_size 0;
     client_body_buffer_size 64k;
     proxy_max_temp_file_size 0;
     proxy_http_version 1.1;
@@ -46,6 +49,8 @@ class Nginx:
     name: ClassVar[str] = "nginx"
     file_name: ClassVar[str] = "nginx.conf"
     counts: ClassVar[str] = "totals of the process (stub_status); none per route"
+    decides: ClassVar[bool] = True
+    streams_requests: ClassVar[bool] = False
 
     def missing(self) -> str | None:
         return None if shutil.which("nginx") else "nginx is not installed: sh bench/install.sh"
@@ -54,14 +59,21 @@ class Nginx:
         return output_of("nginx", "-v").rpartition("/")[2]
 
     def configuration(self, site: Site) -> str:
-        lines = [_HEAD.format(directory=site.directory, files=2 * site.connections) + _PROXY]
+        log = f"{site.access_log} combined" if site.access_log else "off"
+        head = _HEAD.format(directory=site.directory, files=2 * site.connections, workers=site.workers, log=log)
+        lines = [head + _PROXY]
+        if self.streams_requests:
+            lines.append("    proxy_request_buffering off;")
+        if site.tls:
+            lines.append(f"    ssl_certificate {site.tls.certificate}; ssl_certificate_key {site.tls.key};")
+            lines.append("    ssl_protocols TLSv1.3;")
         for group, port in site.target_ports.items():
             keep = "keepalive 64; keepalive_requests 1000000000;"
             lines.append(f"    upstream {group} {{ server 127.0.0.1:{port}; {keep} }}")
         maps: list[str] = []
         servers: list[str] = []
         for number, (host, rules) in enumerate(site.table.by_host().items()):
-            servers.extend(_server(number, host, rules, site.port, maps))
+            servers.extend(_server(number, host, rules, site, maps))
         return "\n".join([*lines, *maps, *servers, "}", ""])
 
     def command(self, file: Path, site: Site) -> Sequence[str]:
@@ -74,13 +86,20 @@ class Nginx:
         return {}
 
 
+class StreamingNginx(Nginx):
+    """The same without `proxy_request_buffering`: a request's body goes on as it comes, as with the gateway."""
+
+    name: ClassVar[str] = "nginx-streaming"
+    streams_requests: ClassVar[bool] = True
+
+
 def target_configuration(site_ports: Mapping[str, int], directory: Path, body_bytes: int) -> str:
     """Return the configuration of the target: one server per group, each answers with its group's name."""
-    lines = [_HEAD.format(directory=directory, files=4096)]
+    lines = [_HEAD.format(directory=directory, files=2 * MOST_CONNECTIONS, workers=1, log="off"), "    sendfile on;"]
     for group, port in site_ports.items():
         lines += [
             "    server {",
-            f"        listen 127.0.0.1:{port};",
+            f"        listen 127.0.0.1:{port} backlog=4096;",
             "        default_type text/plain;",
             "        location = /large { root " + str(directory) + "; }",
             '        location = /seen { return 200 "$http_x_forwarded_for|$http_x_forwarded_proto|'
@@ -96,7 +115,7 @@ def target_body(group: str, body_bytes: int) -> str:
     return f"{group} ".ljust(body_bytes, ".")
 
 
-def _server(number: int, host: str | None, rules: Sequence[Rule], port: int, maps: list[str]) -> list[str]:
+def _server(number: int, host: str | None, rules: Sequence[Rule], site: Site, maps: list[str]) -> list[str]:
     rest = next((rule.group for rule in rules if rule.path is None), DEFAULT_GROUP)
     locations = []
     for rule in rules:
@@ -110,7 +129,8 @@ def _server(number: int, host: str | None, rules: Sequence[Rule], port: int, map
         locations.append(f"        location {_location(rule)} {{ proxy_pass http://{group}; }}")
     if not any(rule.path == "/*" for rule in rules):
         locations.append(f"        location / {{ proxy_pass http://{rest}; }}")
-    listen = f"        listen 127.0.0.1:{port}{' default_server' if host is None else ''};"
+    options = f"{' ssl' if site.tls else ''}{' default_server' if host is None else ''}"
+    listen = f"        listen 127.0.0.1:{site.port}{options};"
     return ["    server {", listen, f"        server_name {host or '_'};", *locations, "    }"]
 
 

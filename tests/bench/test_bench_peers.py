@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bench.certificate import make
 from bench.peers import PEERS, Site
 from bench.peers.nginx import target_configuration
+from bench.processes import BenchError
 from bench.table import GROUPS, Table, mixed_rules, one_rule
 
 TABLES = {"1-rule": one_rule(), "100-rules": mixed_rules(100)}
 PORTS = {group: 18001 + number for number, group in enumerate(GROUPS)}
+
+
+DECIDING = {name for name, peer in PEERS.items() if peer.decides}
+VARIED = sorted(DECIDING - {"caddy", "fastapi-httpx"})
+"""Those that are also compared with an access log, TLS or several workers."""
 
 
 def site(table: Table, directory: Path) -> Site:
@@ -22,7 +30,7 @@ def site(table: Table, directory: Path) -> Site:
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", sorted(DECIDING))
 def test_every_rule_and_target_is_in_the_configuration(name: str, table: Table, tmp_path: Path) -> None:
     text = PEERS[name].configuration(site(table, tmp_path))
 
@@ -55,7 +63,7 @@ def test_haproxy_tries_the_rules_in_order() -> None:
 
 @pytest.mark.system
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
-@pytest.mark.parametrize("name", sorted(PEERS.keys() - {"fastapi-httpx"}))
+@pytest.mark.parametrize("name", sorted(DECIDING - {"fastapi-httpx"}))
 def test_the_peer_accepts_its_configuration(name: str, table: Table, tmp_path: Path) -> None:
     """`nginx -t`, `haproxy -c`, `caddy validate`, `envoy --mode validate`, `strangler check`."""
     peer = PEERS[name]
@@ -67,6 +75,43 @@ def test_the_peer_accepts_its_configuration(name: str, table: Table, tmp_path: P
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("kind", ["access-log", "tls", "workers"])
+@pytest.mark.parametrize("name", VARIED)
+def test_the_peer_accepts_its_configuration_with(name: str, kind: str, tmp_path: Path) -> None:
+    peer = PEERS[name]
+    if name != "gateway-compiled":
+        assert not peer.missing()
+    plain = site(one_rule(), tmp_path)
+    varied = {
+        "access-log": replace(plain, access_log=tmp_path / "access.log"),
+        "tls": replace(plain, tls=make(tmp_path)),
+        "workers": replace(plain, workers=2),
+    }[kind]
+    file = tmp_path / peer.file_name
+    file.write_text(peer.configuration(varied))
+    command = peer.check_command(file)
+    assert command is not None
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", VARIED)
+def test_the_access_log_is_where_it_is_looked_for(name: str, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    logging = replace(site(one_rule(), tmp_path), access_log=log)
+    told = [PEERS[name].configuration(logging), *PEERS[name].command(tmp_path / "file", logging)]
+
+    assert any(str(log) in each for each in told)
+
+
+@pytest.mark.parametrize("name", sorted(PEERS.keys() - set(VARIED)))
+def test_a_peer_says_what_it_has_no_words_for(name: str, tmp_path: Path) -> None:
+    with pytest.raises(BenchError):
+        PEERS[name].configuration(replace(site(one_rule(), tmp_path), access_log=tmp_path / "access.log"))
 
 
 @pytest.mark.system
