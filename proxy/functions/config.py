@@ -14,8 +14,9 @@ from proxy.config.problem import ConfigError, Place, Problem, Report, in_order
 from proxy.config.records import Field, Fields, ListOf, MapOf, Record
 from proxy.config.shapes import Boolean, Choice, Fault, Integer, Shape, Text, wrong_type
 from proxy.config.tree import Map, compose
-from proxy.functions.mappings import mapping_fault
+from proxy.functions.mappings import filters_fault, mapping_fault
 from proxy.functions.model import AsyncConfig, FunctionConfig, HostConfig, MappingConfig
+from proxy.functions.pattern import MAX_CHARACTERS
 
 VERSION = 1
 RUNTIMES = tuple(f"python3.{minor}" for minor in range(10, 15))
@@ -89,6 +90,11 @@ _RECORD_AGE = Field(
 _BISECT = Field("bisect_batch_on_function_error", Boolean(), "Streams: whether a failing batch is split in two.")
 _FACTOR = Field("parallelization_factor", Integer(1, 10), "Streams: batches of a shard at the same time.")
 _BATCH_ON_FAILURE = Field("on_failure", arn_of("sqs", "sns"), "Streams: where records that are given up are told of.")
+_FILTERS = Field(
+    "filter_criteria",
+    ListOf(Text("an event pattern, as JSON", longest=MAX_CHARACTERS), "a list of event patterns"),
+    "Patterns of which a record has to match one.",
+)
 _ENABLED = Field("enabled", Boolean(), "Whether it is polled.")
 _QUEUE_ONLY: tuple[Field[Any], ...] = (_CONCURRENT_BATCHES,)
 _STREAM_ONLY: tuple[Field[Any], ...] = (
@@ -126,8 +132,11 @@ def _mapping(fields: Fields) -> MappingConfig | None:
         parallelization_factor=fields.get(_FACTOR, 1),
         on_failure=fields.get(_BATCH_ON_FAILURE, ""),
         enabled=fields.get(_ENABLED, True),
+        filters=tuple(fields.get(_FILTERS, ())),
     )
-    if fault := mapping_fault(mapping):
+    if fault := filters_fault(mapping):
+        fields.error("invalid-value", _FILTERS, fault)
+    elif fault := mapping_fault(mapping):
         fields.error("conflicting-keys", _BATCH if fields.has(_BATCH) else _WINDOW, fault)
     return mapping
 
@@ -155,7 +164,7 @@ _ASYNC = Field(
 )
 _MAPPING: Shape[MappingConfig] = Record(
     "an event source",
-    (_SOURCE, _BATCH, _WINDOW, _RESPONSE_TYPES, _CONCURRENT_BATCHES, *_STREAM_ONLY, _ENABLED),
+    (_SOURCE, _BATCH, _WINDOW, _RESPONSE_TYPES, _CONCURRENT_BATCHES, *_STREAM_ONLY, _FILTERS, _ENABLED),
     _mapping,
 )
 _EVENT_SOURCES = Field("event_sources", ListOf(_MAPPING, "a list of event sources"), "Queues and streams to poll.")

@@ -40,7 +40,11 @@ class AsyncConfig:
 
 @dataclass(frozen=True, slots=True)
 class MappingConfig:
-    """One event source mapping (Lambda guide); what concerns the other kind of source is at its default."""
+    """One event source mapping (Lambda guide); what concerns the other kind of source is at its default.
+
+    Attributes:
+        filters: Patterns of FilterCriteria, of which a record has to match one; none lets every record pass.
+    """
 
     function: str
     source_arn: str
@@ -56,6 +60,7 @@ class MappingConfig:
     parallelization_factor: int = 1
     on_failure: str = ""
     enabled: bool = True
+    filters: tuple[str, ...] = ()
 
     @property
     def service(self) -> str:

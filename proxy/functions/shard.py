@@ -23,6 +23,7 @@ from proxy.functions.batch import (
     without_expired,
 )
 from proxy.functions.clock import Clock
+from proxy.functions.filters import Filters
 from proxy.functions.model import (
     MAX_SYNC_BYTES,
     Invocation,
@@ -78,6 +79,7 @@ class Shard:
         self._name = name
         self._position = position
         self._mapping = mapping
+        self._filters = Filters(mapping.filters, mapping.service)
         self._aws = aws
         self._invoke = invoke
         self._send_record = send_record
@@ -123,7 +125,7 @@ class Shard:
                 failures += 1
                 await self._pause_for(self._stopping, backoff(failures))
                 continue
-            self._distribute(answer["Records"])
+            await self._distribute(answer["Records"])
             iterator = answer.get("NextShardIterator")
             if iterator is None:
                 return True
@@ -146,17 +148,24 @@ class Shard:
         iterator: str = answer["ShardIterator"]
         return iterator
 
-    def _distribute(self, records: list[dict[str, Any]]) -> None:
+    async def _distribute(self, records: list[dict[str, Any]]) -> None:
+        """Give the records to their lanes; those that no filter lets pass are done."""
         now = self._clock.now()
         self._progress.begin(record["SequenceNumber"] for record in records)
+        skipped: list[str] = []
         for record in records:
             self._position = record["SequenceNumber"]
             data = events.kinesis_record(record, self._name, self._mapping.source_arn)
+            if not self._filters.pass_(data):
+                skipped.append(record["SequenceNumber"])
+                continue
             key = record["PartitionKey"]
             lane = self._lanes[zlib.crc32(key.encode()) % len(self._lanes)]
             size = events.size(data)
             self._waiting_bytes += size
             lane.add(StreamRecord(record["SequenceNumber"], key, events.arrival(record), data, size), now)
+        if skipped:
+            await self._done(skipped)
 
     async def _work(self, lane: _Lane) -> None:
         mapping = self._mapping
@@ -232,7 +241,10 @@ class Shard:
 
     async def _finish(self, records: tuple[StreamRecord, ...]) -> None:
         self._waiting_bytes -= sum(record.size for record in records)
-        position = self._progress.finish(record.sequence for record in records)
+        await self._done([record.sequence for record in records])
+
+    async def _done(self, sequences: list[str]) -> None:
+        position = self._progress.finish(sequences)
         self._room.set()
         if position is not None:
             await self._checkpoints.put(self._name, position)

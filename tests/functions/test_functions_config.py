@@ -120,6 +120,7 @@ KINESIS = f"event_source_arn: '{STREAM}', starting_position: LATEST"
         (mapped(f"event_source_arn: '{STREAM}'"), None, "missing-key"),
         (mapped(f"{KINESIS}, maximum_concurrency: 2"), None, "conflicting-keys"),
         (mapped(f"{KINESIS}, parallelization_factor: 11"), None, "out-of-range"),
+        (mapped(f"{SQS}, filter_criteria: ['{{']"), None, "invalid-value"),
     ],
     ids=[
         "another version",
@@ -146,6 +147,7 @@ KINESIS = f"event_source_arn: '{STREAM}', starting_position: LATEST"
         "a stream without a position",
         "concurrency of a stream",
         "a factor of eleven",
+        "a filter that is no JSON",
     ],
 )
 def test_problems(text: str, place: tuple[int, int] | None, code: str) -> None:

@@ -30,6 +30,15 @@ class Stream:
         for text in texts:
             self.kinesis.put_record(StreamName=self.name, Data=text.encode(), PartitionKey=key or text)
 
+    def records(self) -> list[dict[str, Any]]:
+        """What is in the first shard."""
+        shard = self.kinesis.list_shards(StreamName=self.name)["Shards"][0]["ShardId"]
+        first = self.kinesis.get_shard_iterator(StreamName=self.name, ShardId=shard, ShardIteratorType="TRIM_HORIZON")[
+            "ShardIterator"
+        ]
+        records: list[dict[str, Any]] = self.kinesis.get_records(ShardIterator=first)["Records"]
+        return records
+
 
 @pytest.fixture
 def streams(aws: str) -> Iterator[list[Stream]]:
@@ -62,6 +71,18 @@ def test_records_are_handled_in_order(aws: str, streams: list[Stream], tmp_path:
         eventually(lambda: len(seen(tmp_path)) >= len(texts), "records are missing")
     assert seen(tmp_path) == texts
     assert max(map(len, notes(tmp_path / "notes"))) <= 7
+
+
+def test_records_that_no_filter_lets_pass_are_passed_over(aws: str, streams: list[Stream], tmp_path: Path) -> None:
+    """The checkpoint goes past them, also where the last ones are among them."""
+    streams.append(stream := Stream(aws))
+    stream.put(*(json.dumps({"n": number}) for number in range(10)), "no JSON", key="k")
+    pattern = json.dumps({"data": {"n": [{"numeric": ["<", 3]}, 7]}})
+    with running_host(tmp_path, consumer(tmp_path, stream, filter_criteria=[pattern])) as host:
+        eventually(lambda: len(seen(tmp_path)) >= 4, "records are missing")
+        last = stream.records()[-1]["SequenceNumber"]
+        eventually(lambda: last in checkpoints(host).values(), "the checkpoint stays behind")
+    assert [json.loads(text)["n"] for text in seen(tmp_path)] == [0, 1, 2, 7]
 
 
 def test_every_shard_is_read(aws: str, streams: list[Stream], tmp_path: Path) -> None:
