@@ -89,6 +89,9 @@ _RECORD_AGE = Field(
 )
 _BISECT = Field("bisect_batch_on_function_error", Boolean(), "Streams: whether a failing batch is split in two.")
 _FACTOR = Field("parallelization_factor", Integer(1, 10), "Streams: batches of a shard at the same time.")
+_TUMBLING = Field(
+    "tumbling_window_in_seconds", Integer(0, 900, "seconds"), "Streams: how long a state goes from batch to batch."
+)
 _BATCH_ON_FAILURE = Field("on_failure", arn_of("sqs", "sns"), "Streams: where records that are given up are told of.")
 _FILTERS = Field(
     "filter_criteria",
@@ -103,6 +106,7 @@ _STREAM_ONLY: tuple[Field[Any], ...] = (
     _RECORD_AGE,
     _BISECT,
     _FACTOR,
+    _TUMBLING,
     _BATCH_ON_FAILURE,
 )
 
@@ -132,12 +136,14 @@ def _mapping(fields: Fields) -> MappingConfig | None:
         parallelization_factor=fields.get(_FACTOR, 1),
         on_failure=fields.get(_BATCH_ON_FAILURE, ""),
         enabled=fields.get(_ENABLED, True),
+        tumbling_seconds=fields.get(_TUMBLING, 0),
         filters=tuple(fields.get(_FILTERS, ())),
     )
     if fault := filters_fault(mapping):
         fields.error("invalid-value", _FILTERS, fault)
     elif fault := mapping_fault(mapping):
-        fields.error("conflicting-keys", _BATCH if fields.has(_BATCH) else _WINDOW, fault)
+        place = next(field for field in (_TUMBLING, _BATCH, _WINDOW) if fields.has(field))
+        fields.error("conflicting-keys", place, fault)
     return mapping
 
 

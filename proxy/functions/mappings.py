@@ -24,6 +24,7 @@ _STREAM = _COMMON | {
     "MaximumRecordAgeInSeconds",
     "BisectBatchOnFunctionError",
     "ParallelizationFactor",
+    "TumblingWindowInSeconds",
     "DestinationConfig",
 }
 
@@ -47,6 +48,8 @@ def mapping_fault(mapping: MappingConfig) -> str:
                 return "a FIFO queue has no batching window: remove it"
         if mapping.batch_size > 10 and not mapping.window_seconds:
             return f"a batch of {mapping.batch_size} needs a batching window of at least 1 second"
+    if mapping.tumbling_seconds and mapping.parallelization_factor > 1:
+        return "a tumbling window has one state for a shard: remove the parallelization factor"
     return ""
 
 
@@ -93,6 +96,7 @@ def from_api(function: str, asked: dict[str, Any]) -> MappingConfig:
         on_failure=str(on_failure or ""),
         enabled=asked.get("Enabled") is not False,
         filters=_filters(asked),
+        tumbling_seconds=_number(asked, "TumblingWindowInSeconds", 0, 900, 0),
     )
     if fault := mapping_fault(mapping) or filters_fault(mapping):
         raise MappingError(fault)
@@ -123,6 +127,7 @@ def to_api(mapping: MappingConfig, region: str, modified: float) -> dict[str, An
         "MaximumRecordAgeInSeconds": mapping.maximum_record_age_seconds,
         "BisectBatchOnFunctionError": mapping.bisects,
         "ParallelizationFactor": mapping.parallelization_factor,
+        "TumblingWindowInSeconds": mapping.tumbling_seconds,
         "DestinationConfig": {"OnFailure": {"Destination": mapping.on_failure} if mapping.on_failure else {}},
     }
 

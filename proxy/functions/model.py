@@ -44,6 +44,7 @@ class MappingConfig:
 
     Attributes:
         filters: Patterns of FilterCriteria, of which a record has to match one; none lets every record pass.
+        tumbling_seconds: Length of the windows whose state goes from batch to batch; 0 for none.
     """
 
     function: str
@@ -61,6 +62,7 @@ class MappingConfig:
     on_failure: str = ""
     enabled: bool = True
     filters: tuple[str, ...] = ()
+    tumbling_seconds: int = 0
 
     @property
     def service(self) -> str:

@@ -85,6 +85,13 @@ def test_records_that_no_filter_lets_pass_are_passed_over(aws: str, streams: lis
     assert [json.loads(text)["n"] for text in seen(tmp_path)] == [0, 1, 2, 7]
 
 
+def test_a_window_ends_though_nothing_more_comes(aws: str, streams: list[Stream], tmp_path: Path) -> None:
+    streams.append(stream := Stream(aws))
+    stream.put("a", "b", "c")
+    with running_host(tmp_path, consumer(tmp_path, stream, "batches.window", tumbling_window_in_seconds=1)):
+        eventually(lambda: sum(line[1]["count"] for line in notes(tmp_path / "notes") if line[2]) == 3, "no last call")
+
+
 def test_every_shard_is_read(aws: str, streams: list[Stream], tmp_path: Path) -> None:
     streams.append(stream := Stream(aws, shards=3))
     texts = {f"{number:03}" for number in range(30)}

@@ -32,8 +32,17 @@ FILTER = '{"data": {"a": [1]}}'
         ({"EventSourceArn": STREAM}, "StartingPosition is required"),
         ({"EventSourceArn": STREAM, "StartingPosition": "AT_TIMESTAMP"}, "StartingPositionTimestamp"),
         (
-            {"EventSourceArn": STREAM, "StartingPosition": "LATEST", "TumblingWindowInSeconds": 10},
-            "TumblingWindowInSeconds cannot be set",
+            {"EventSourceArn": STREAM, "StartingPosition": "LATEST", "TumblingWindowInSeconds": 901},
+            "TumblingWindowInSeconds must be a whole number from 0 to 900",
+        ),
+        (
+            {
+                "EventSourceArn": STREAM,
+                "StartingPosition": "LATEST",
+                "TumblingWindowInSeconds": 10,
+                "ParallelizationFactor": 2,
+            },
+            "remove the parallelization factor",
         ),
         ({"EventSourceArn": STREAM, "StartingPosition": "LATEST", "DestinationConfig": 1}, "must be an object"),
     ],
@@ -65,6 +74,7 @@ def test_defaults() -> None:
         bisects=st.booleans(),
         parallelization_factor=st.integers(1, 10),
         on_failure=st.sampled_from(["", QUEUE]),
+        tumbling_seconds=st.just(0),
         filters=st.sampled_from([(), ('{"data": {"a": [1]}}', '{"data": {"b": [2]}}')]),
     )
 )
@@ -72,6 +82,11 @@ def test_what_is_shown_can_be_asked_for(mapping: MappingConfig) -> None:
     shown = to_api(mapping, "us-east-1", 0.0)
     read_only = {"UUID", "FunctionArn", "LastModified", "State", "StateTransitionReason"}
     assert from_api("f", {key: value for key, value in shown.items() if key not in read_only}) == mapping
+
+
+def test_a_tumbling_window_is_shown() -> None:
+    asked = {"EventSourceArn": STREAM, "StartingPosition": "LATEST", "TumblingWindowInSeconds": 900}
+    assert to_api(from_api("f", asked), "us-east-1", 0.0)["TumblingWindowInSeconds"] == 900
 
 
 @pytest.mark.parametrize(
