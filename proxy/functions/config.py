@@ -26,7 +26,9 @@ MAX_TIMEOUT = 900
 MAX_ENVIRONMENT_BYTES = 4096
 MAX_LAYERS = 5
 
-_ARN = re.compile(r"arn:aws[a-z-]*:(sqs|sns|lambda|events|kinesis):[a-z0-9-]+:\d{12}:\S+")
+_ARN = re.compile(
+    r"arn:aws[a-z-]*:(?:(sqs|sns|lambda|events|kinesis):[a-z0-9-]+:\d{12}:\S+|(s3):::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])"
+)
 _RESERVED_NAMES = ("_HANDLER", "_X_AMZN_TRACE_ID", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR")
 
 
@@ -35,7 +37,7 @@ def arn_of(*services: str) -> Text:
 
     def check(text: str) -> Fault | None:
         match = _ARN.fullmatch(text)
-        if match is not None and match[1] in services:
+        if match is not None and (match[1] or match[2]) in services:
             return None
         return Fault("invalid-value", f"is not the ARN of {noun}: arn:aws:{services[0]}:REGION:ACCOUNT:NAME")
 
@@ -57,10 +59,11 @@ def _known_version(version: int, place: Place, report: Report) -> int | None:
 
 
 _DESTINATION = arn_of("sqs", "sns", "lambda", "events")
+_FAILURES = arn_of("sqs", "sns", "lambda", "events", "s3")
 _RETRIES = Field("maximum_retry_attempts", Integer(0, 2), "Attempts after the first.")
 _AGE = Field("maximum_event_age_in_seconds", Integer(60, 21_600, "seconds"), "How old an event may become.")
 _ON_SUCCESS = Field("on_success", _DESTINATION, "Where the invocation record of a success goes.")
-_ON_FAILURE = Field("on_failure", _DESTINATION, "Where the invocation record of an event that is given up goes.")
+_ON_FAILURE = Field("on_failure", _FAILURES, "Where the invocation record of an event that is given up goes.")
 _DEAD_LETTER = Field("dead_letter", arn_of("sqs", "sns"), "Queue or topic for the bare event that is given up.")
 
 
@@ -92,7 +95,9 @@ _FACTOR = Field("parallelization_factor", Integer(1, 10), "Streams: batches of a
 _TUMBLING = Field(
     "tumbling_window_in_seconds", Integer(0, 900, "seconds"), "Streams: how long a state goes from batch to batch."
 )
-_BATCH_ON_FAILURE = Field("on_failure", arn_of("sqs", "sns"), "Streams: where records that are given up are told of.")
+_BATCH_ON_FAILURE = Field(
+    "on_failure", arn_of("sqs", "sns", "s3"), "Streams: where records that are given up are told of."
+)
 _FILTERS = Field(
     "filter_criteria",
     ListOf(Text("an event pattern, as JSON", longest=MAX_CHARACTERS), "a list of event patterns"),

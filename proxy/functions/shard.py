@@ -27,6 +27,7 @@ from proxy.functions.batch import (
 from proxy.functions.clock import Clock
 from proxy.functions.filters import Filters
 from proxy.functions.lane import Lane
+from proxy.functions.mappings import mapping_id
 from proxy.functions.model import (
     MAX_SYNC_BYTES,
     Invocation,
@@ -74,7 +75,7 @@ class Shard:
         mapping: MappingConfig,
         aws: Aws,
         invoke: Callable[[str, Invocation], Awaitable[Outcome]],
-        send_record: Callable[[str, dict[str, Any], str], Awaitable[None]],
+        send_record: Callable[[str, dict[str, Any], str, str], Awaitable[None]],
         checkpoints: Checkpoints,
         clock: Clock,
         stopping: asyncio.Event,
@@ -284,6 +285,7 @@ class Shard:
             "%s gives up %d records of %s: %s", mapping.function, len(piece.records), self._name, discarded.condition
         )
         arn = function_arn(mapping.function, self._aws.region)
+        is_bucket = mapping.on_failure.split(":")[2:3] == ["s3"]
         record = batch_record(
             request_id=request_id or str(uuid.uuid4()),
             function_arn=arn,
@@ -292,11 +294,12 @@ class Shard:
             failed=discarded.failed,
             batch=batch_info(piece.records, self._name, mapping.source_arn),
             now=self._clock.now(),
+            payload=events.payload([one.data for one in piece.records]) if is_bucket else None,
         )
         failures = 0
         while mapping.on_failure and not self._stopping.is_set():
             try:
-                await self._send_record(mapping.on_failure, record, arn)
+                await self._send_record(mapping.on_failure, record, arn, f"{mapping_id(mapping)}/{self._name}")
                 break
             except DeliveryError as error:
                 failures += 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,27 @@ def test_the_event_is_what_lambda_sends(aws: str, streams: list[Stream], tmp_pat
     assert (record.eventSourceARN, record.kinesis.partitionKey) == (stream.arn, "visitor")
     assert record.kinesis.data in (b'{"page": "/"}', {"page": "/"})
     assert record.eventID == f"shardId-000000000000:{record.kinesis.sequenceNumber}"
+
+
+def test_what_is_given_up_is_whole_in_a_bucket(aws: str, streams: list[Stream], tmp_path: Path) -> None:
+    """Key and `payload` as the Lambda guide has them for S3."""
+    streams.append(stream := Stream(aws))
+    s3, bucket = client("s3", aws, s3={"addressing_style": "path"}), unique("failed")
+    s3.create_bucket(Bucket=bucket)
+    stream.put("poison", key="k")
+    mapping = {"maximum_retry_attempts": 0, "on_failure": f"arn:aws:s3:::{bucket}"}
+    with running_host(tmp_path, consumer(tmp_path, stream, **mapping)) as host:
+        (uuid,) = host.host.mappings()
+        eventually(lambda: s3.list_objects_v2(Bucket=bucket).get("Contents"), "nothing is told")
+    (found,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
+    record = json.loads(s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read())
+    s3.close()
+
+    day = r"\d{4}/\d\d/\d\d/\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d-[0-9a-f-]{36}"
+    assert re.fullmatch(f"aws/lambda/{uuid}/shardId-000000000000/{day}", found["Key"])
+    assert record["KinesisBatchInfo"]["batchSize"] == 1
+    (given_up,) = json.loads(record["payload"])["Records"]
+    assert base64.b64decode(given_up["kinesis"]["data"]) == b"poison"
 
 
 @pytest.mark.parametrize("poison", ["poison", "bad"], ids=["raises", "is reported"])

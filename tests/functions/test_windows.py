@@ -82,7 +82,7 @@ class Work:
     async def put(self, shard: str, position: str) -> None:
         self.positions.append(position)
 
-    async def _send(self, destination: str, record: dict[str, Any], arn: str) -> None:
+    async def _send(self, destination: str, record: dict[str, Any], arn: str, folder: str) -> None:
         self.told.append(record["requestContext"]["condition"])
 
     async def _invoke(self, function: str, invocation: Invocation) -> Outcome:
