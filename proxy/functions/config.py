@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from proxy.config.load import decode
 from proxy.config.problem import ConfigError, Place, Problem, Report, in_order
@@ -15,7 +15,16 @@ from proxy.config.records import Field, Fields, ListOf, MapOf, Record
 from proxy.config.shapes import Boolean, Choice, Fault, Integer, Shape, Text, wrong_type
 from proxy.config.tree import Map, compose
 from proxy.functions.mappings import filters_fault, mapping_fault
-from proxy.functions.model import AsyncConfig, FunctionConfig, HostConfig, MappingConfig
+from proxy.functions.model import (
+    ApplicationLevel,
+    AsyncConfig,
+    FunctionConfig,
+    HostConfig,
+    LogFormat,
+    LoggingConfig,
+    MappingConfig,
+    SystemLevel,
+)
 from proxy.functions.pattern import MAX_CHARACTERS
 
 VERSION = 1
@@ -75,6 +84,24 @@ def _asynchronous(fields: Fields) -> AsyncConfig:
         fields.get(_ON_SUCCESS, ""),
         fields.get(_ON_FAILURE, ""),
         fields.get(_DEAD_LETTER, ""),
+    )
+
+
+_LOG_FORMAT = Field("log_format", Choice(*get_args(LogFormat)), "How function and platform write.")
+_APPLICATION_LEVEL = Field("application_log_level", Choice(*get_args(ApplicationLevel)), "With JSON: of the function.")
+_SYSTEM_LEVEL = Field("system_log_level", Choice(*get_args(SystemLevel)), "With JSON: of platform events.")
+
+
+def _logging(fields: Fields) -> LoggingConfig:
+    defaults = LoggingConfig()
+    log_format = fields.get(_LOG_FORMAT, defaults.log_format)
+    for field in (_APPLICATION_LEVEL, _SYSTEM_LEVEL):
+        if fields.has(field) and log_format != "JSON":
+            fields.error("conflicting-keys", field, f"{field.name} is for log_format: JSON")
+    return LoggingConfig(
+        cast(LogFormat, log_format),
+        cast(ApplicationLevel, fields.get(_APPLICATION_LEVEL, defaults.application_log_level)),
+        cast(SystemLevel, fields.get(_SYSTEM_LEVEL, defaults.system_log_level)),
     )
 
 
@@ -173,6 +200,11 @@ _ASYNC = Field(
     Record("an asynchronous configuration", (_RETRIES, _AGE, _ON_SUCCESS, _ON_FAILURE, _DEAD_LETTER), _asynchronous),
     "Retries and destinations of asynchronous invocations.",
 )
+_LOGGING = Field(
+    "logging",
+    Record("a logging configuration", (_LOG_FORMAT, _APPLICATION_LEVEL, _SYSTEM_LEVEL), _logging),
+    "Format and levels of its log.",
+)
 _MAPPING: Shape[MappingConfig] = Record(
     "an event source",
     (_SOURCE, _BATCH, _WINDOW, _RESPONSE_TYPES, _CONCURRENT_BATCHES, *_STREAM_ONLY, _FILTERS, _ENABLED),
@@ -211,6 +243,7 @@ def _function(fields: Fields) -> FunctionConfig | None:
         memory_size=fields.get(_MEMORY, 128),
         reserved_concurrency=fields.find(_RESERVED),
         asynchronous=fields.get(_ASYNC, AsyncConfig()),
+        logging=fields.get(_LOGGING, LoggingConfig()),
         mappings=fields.get(_EVENT_SOURCES, ()),
     )
 
@@ -227,6 +260,7 @@ _FUNCTION: Shape[FunctionConfig] = Record(
         _MEMORY,
         _RESERVED,
         _ASYNC,
+        _LOGGING,
         _EVENT_SOURCES,
     ),
     _function,

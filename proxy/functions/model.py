@@ -70,6 +70,20 @@ class MappingConfig:
         return self.source_arn.split(":")[2]
 
 
+LogFormat = Literal["Text", "JSON"]
+ApplicationLevel = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
+SystemLevel = Literal["DEBUG", "INFO", "WARN"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingConfig:
+    """How a function and Lambda itself write; the levels are for JSON (Lambda guide)."""
+
+    log_format: LogFormat = "Text"
+    application_log_level: ApplicationLevel = "INFO"
+    system_log_level: SystemLevel = "INFO"
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionConfig:
     """One function.
@@ -92,6 +106,7 @@ class FunctionConfig:
     memory_size: int = 128
     reserved_concurrency: int | None = None
     asynchronous: AsyncConfig = AsyncConfig()
+    logging: LoggingConfig = LoggingConfig()
     mappings: tuple[MappingConfig, ...] = ()
 
 
