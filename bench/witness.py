@@ -77,8 +77,8 @@ class Witness:
             bus_reader, bus = await asyncio.open_connection("127.0.0.1", self._bus_port)
             while await self._relay(reader, writer, bus_reader, bus):
                 pass
-        except (OSError, asyncio.IncompleteReadError):
-            pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # Cancelled too: before Python 3.12, asyncio reports a connection's task that was as a fault.
         finally:
             del self._connections[relay]
             writer.close()
