@@ -44,7 +44,8 @@ TWICE_EVERY = 20
 BACKLOG = 2000
 """Events published and not yet mailed, at most: the emulator's queue grows slow with its length."""
 BATCH = 10
-STALLED_SECONDS = 120.0
+STALLED_SECONDS = 180.0
+"""Without any progress; longer than a machine is suspended for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +134,12 @@ def measure(count: int, kills: int, moments: random.Random, folder: Path) -> Res
         publisher = _Publisher(topic_arn, count, lambda: store.totals()[0])
         publisher.start()
         for at in sorted(moments.sample(range(1, count), kills)):
-            _until(partial(_have_mail, store, at), store, worker, publisher)
+            _until(partial(_have_mail, at), store, worker, publisher)
             # Anywhere in its work, and not only after what the look above has seen.
             time.sleep(moments.random() * 0.05)
             worker.kill_and_restart()
         publisher.join()
-        _until(lambda: store.totals()[0] >= count and _is_empty(sqs, QUEUE), store, worker, publisher)
+        _until(lambda mails: mails >= count and _is_empty(sqs, QUEUE), store, worker, publisher)
         seconds = time.monotonic() - began
         receipts = store.totals()[1]
     dead_letters = _count(sqs, dead_letters_of(QUEUE))
@@ -223,9 +224,10 @@ class _Publisher(threading.Thread):
     def _publish_all(self) -> None:
         sns = boto3.client("sns", region_name=REGION)
         entries = self._entries()
+        mailed = 0
         while batch := list(islice(entries, BATCH)):
-            while len(self.published) - self._mailed() > BACKLOG:
-                time.sleep(0.1)
+            while len(self.published) - mailed > BACKLOG and len(self.published) - (mailed := self._mailed()) > BACKLOG:
+                time.sleep(0.2)
             answer = sns.publish_batch(TopicArn=self._topic_arn, PublishBatchRequestEntries=batch)
             if answer.get("Failed"):
                 raise BenchError(f"the topic refused an event: {answer['Failed'][0]}")
@@ -244,23 +246,32 @@ class _Publisher(threading.Thread):
                 yield {"Id": f"{number}-{copy}", "Message": event.body, "MessageAttributes": values}
 
 
-def _until(condition: Callable[[], bool], store: Store, worker: _Worker, publisher: _Publisher) -> None:
-    """Wait; no longer than while something moves. BenchError when the worker or the publisher has ended by itself."""
+def _until(condition: Callable[[int], bool], store: Store, worker: _Worker, publisher: _Publisher) -> None:
+    """Wait for a number of mails; no longer than while something moves.
+
+    Raises:
+        BenchError: The worker or the publisher has ended by itself.
+    """
     last, since = store.totals(), time.monotonic()
-    while not condition():
+    while True:
+        began = time.monotonic()
+        now = store.totals()
+        if condition(now[0]):
+            return
         if publisher.error is not None:
             raise BenchError(f"publishing failed: {publisher.error}")
         if worker.process.poll() is not None:
             raise BenchError(f"the worker ended: {tail(worker.log)}")
-        if (now := store.totals()) != last:
-            last, since = now, time.monotonic()
-        if time.monotonic() - since > STALLED_SECONDS:
+        if now != last:
+            last, since = now, began
+        if began - since > STALLED_SECONDS:
             return
-        time.sleep(0.02)
+        # The look counts all rows: it may not take more than a tenth of the time from the worker.
+        time.sleep(max(0.02, 9 * (time.monotonic() - began)))
 
 
-def _have_mail(store: Store, count: int) -> bool:
-    return store.totals()[0] >= count
+def _have_mail(count: int, mails: int) -> bool:
+    return mails >= count
 
 
 def _is_empty(sqs: Any, queue: str) -> bool:

@@ -1,168 +1,198 @@
-"""What a call of a function costs through the gateway, beside the same call of its host.
+"""What a warm function call costs through the gateway, beside the same call of its host.
 
-python -m bench.functions [--host URL] [--function NAME] [--calls N] [--limit-ms MS]
-
-Without `--host` a stand-in for the function's host is started that answers at once, so that only the gateway's part is
-measured. Both are asked in turn over kept connections, one request at a time. Ends with 1 if the median through the
-gateway is more than the limit over the median without it.
+Starts `strangler functions` with one function and a gateway before it, and calls the function with the same event in
+turn: the host's Invoke API directly, and through the gateway. One call at a time, each over one kept connection.
+`--host` takes another Invoke API instead, such as that of an AWS base image, and `--through` another gateway.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
+import http.client
 import json
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
-from bench.processes import free_ports
+from bench.peers.gateway import serve_command
+from bench.processes import BenchError, exit_on_sigterm, free_ports, running, tail
+from proxy.functions.embedded_aws import aws_environment
 
 LIMIT_MS = 1.5
-RESULT = json.dumps(
-    {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": '{"ok": true}'}
-).encode()
+"""What a call through the gateway may cost beyond calling the host, at the median."""
+START_SECONDS = 30.0
+WARM_UP = 100
+FUNCTION = "echo"
+EVENT = json.dumps({"version": "2.0", "rawPath": "/orders/7", "headers": {}, "requestContext": {}}).encode()
+"""For a function that is not ours."""
+HANDLER = """\
+import json
+
+def handler(event, context):
+    headers = {"content-type": "application/json"}
+    return {"statusCode": 200, "headers": headers, "body": json.dumps(event), "isBase64Encoded": False}
+"""
+FUNCTIONS = f"version: 1\nfunctions:\n  {FUNCTION}: {{handler: app.handler, code: .}}\n"
 TABLE = """\
 version: 1
 listeners: [{{port: {port}, default: {{forward: function}}}}]
 target_groups:
-  function: {{target_type: lambda, targets: [{name}], local: {{endpoint: "{host}", payload: "{payload}"}}}}
+  function: {{target_type: lambda, targets: [{name}], local: {{endpoint: "{host}", payload: "2.0"}}}}
 """
-EVENT = json.dumps({"version": "2.0", "rawPath": "/", "headers": {}, "requestContext": {}}).encode()
 
 
-class StandIn(asyncio.Protocol):
-    """Every POST gets the same result."""
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds."""
 
-    def __init__(self) -> None:
-        self._received = b""
+    p50: float
+    p95: float
+    p99: float
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+    @classmethod
+    def of(cls, seconds: list[float]) -> Latency:
+        """The quantiles of at least two samples."""
+        cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+        return cls(cuts[49] * 1000, cuts[94] * 1000, cuts[98] * 1000)
 
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, end, body = self._received.partition(b"\r\n\r\n")
-        if end and len(body) >= int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]):
-            self._received = b""
-            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(RESULT), RESULT))
+    def __str__(self) -> str:
+        return f"p50 {self.p50:.2f} ms, p95 {self.p95:.2f} ms, p99 {self.p99:.2f} ms"
 
 
 class Caller:
-    """Asks the same over one kept connection."""
+    """Sends one request again and again over one connection."""
 
-    def __init__(self, url: str, request: bytes) -> None:
+    def __init__(self, method: str, url: str, body: bytes = b"") -> None:
         parts = urlsplit(url)
-        self._address = parts.hostname, parts.port
-        self._request = request
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        if parts.scheme != "http" or not parts.hostname:
+            raise BenchError(f"{url} is not an http address")
+        self.url = url
+        self._request = method, parts.path or "/", body or None, {"Content-Type": "application/json"} if body else {}
+        self._connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=30)
+        self.answer = b""
 
-    async def call(self) -> float:
-        """Milliseconds from the request until the last byte of its answer."""
-        if self._streams is None:
-            self._streams = await asyncio.open_connection(*self._address)
-        reader, writer = self._streams
+    def call(self) -> float:
+        """Seconds from the first byte sent to the last received; raise BenchError for anything but a 200."""
         began = time.perf_counter()
-        writer.write(self._request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-        await reader.readexactly(int(length))
-        took = (time.perf_counter() - began) * 1000
-        if not head.startswith(b"HTTP/1.1 200 "):
-            raise SystemExit(f"an answer was not 200: {head[:80]!r}")
-        return took
+        try:
+            self._connection.request(*self._request)
+            response = self._connection.getresponse()
+            self.answer = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise BenchError(f"{self.url}: {error!r}") from None
+        seconds = time.perf_counter() - began
+        if response.status != 200 or response.getheader("X-Amz-Function-Error"):
+            raise BenchError(f"{self.url} answered {response.status}: {self.answer[:200]!r}")
+        return seconds
 
     def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
+        self._connection.close()
 
 
-@contextlib.asynccontextmanager
-async def _gateway(table: str, port: int) -> AsyncIterator[None]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "routes.yaml"
-        path.write_text(table)
-        command = [sys.executable, "-m", "proxy", "serve", "--config", str(path), "--admin-port", str(free_ports(1)[0])]
-        quiet = asyncio.subprocess.DEVNULL
-        process = await asyncio.create_subprocess_exec(*command, stdout=quiet, stderr=quiet)
-        try:
-            await _accepting(port)
-            yield
-        finally:
-            process.terminate()
-            await process.wait()
-
-
-async def _accepting(port: int) -> None:
-    for _ in range(400):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.05)
-        else:
-            writer.close()
-            return
-    raise SystemExit("the gateway did not start")
-
-
-async def measure(host: str, name: str, calls: int) -> dict[str, list[float]]:
-    """Milliseconds of each call: of the host, and through the gateway with each payload that needs no more."""
-    direct = (
-        f"POST /2015-03-31/functions/{name}/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: {len(EVENT)}\r\n\r\n"
-    ).encode() + EVENT
-    port = free_ports(1)[0]
-    async with _gateway(TABLE.format(port=port, name=name, host=host, payload="2.0"), port):
-        callers = {
-            "host": Caller(host, direct),
-            "gateway": Caller(
-                f"http://127.0.0.1:{port}", b"GET /?a=b HTTP/1.1\r\nHost: x\r\nUser-Agent: bench\r\n\r\n"
-            ),
-        }
-        for caller in callers.values():
-            for _ in range(min(200, calls)):
-                await caller.call()
-        took: dict[str, list[float]] = {name: [] for name in callers}
-        for _ in range(calls):
-            for each, caller in callers.items():
-                took[each].append(await caller.call())
-        for caller in callers.values():
-            caller.close()
-    return took
-
-
-async def run(host: str, name: str, calls: int, limit: float) -> int:
-    """Measure, print, and judge."""
-    server = None
-    if not host:
-        server = await asyncio.get_running_loop().create_server(StandIn, "127.0.0.1", 0)
-        host = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    took = await measure(host, name, calls)
-    for each, times in took.items():
-        p99 = sorted(times)[int(len(times) * 0.99)]
-        print(f"{each:8} median {statistics.median(times):6.3f} ms, p99 {p99:6.3f} ms, {len(times)} calls")
-    added = statistics.median(took["gateway"]) - statistics.median(took["host"])
-    holds = added <= limit
-    print(f"the gateway adds {added:.3f} ms to a warm call, {limit} ms may be: {'holds' if holds else 'does NOT hold'}")
-    if server is not None:
-        server.close()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0 if the gateway adds no more than the limit, 1 if it adds more, 2 without a result."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.through and not options.host:
+        parser.error("--through needs --host, which has the same function")
+    if options.calls < 2:
+        parser.error("two calls at least")
+    exit_on_sigterm()
+    try:
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            direct, through = measure(options.calls, options.host, options.function, options.through, Path(folder))
+    except BenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"the host itself      {direct}")
+    print(f"through the gateway  {through}")
+    verdict, holds = verdict_of(direct, through, options.limit_ms)
+    print(verdict)
     return 0 if holds else 1
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--host", default="", help="http://host:port of an Invoke API")
-    parser.add_argument("--function", default="bench")
-    parser.add_argument("--calls", type=int, default=2000)
-    parser.add_argument("--limit-ms", type=float, default=LIMIT_MS)
-    args = parser.parse_args()
-    return asyncio.run(run(args.host, args.function, args.calls, args.limit_ms))
+def verdict_of(direct: Latency, through: Latency, limit_ms: float) -> tuple[str, bool]:
+    """Return what the run says, and whether it is as promised."""
+    more = through.p50 - direct.p50
+    holds = more <= limit_ms
+    text = f"{more:.2f} ms more at the median, {through.p50 / direct.p50:.2f} times; at most {limit_ms} ms are allowed"
+    return f"{'PASS' if holds else 'FAIL'}: {text}", holds
+
+
+def measure(calls: int, host: str | None, function: str, through: str | None, folder: Path) -> tuple[Latency, Latency]:
+    """Return the latency of the host and that through the gateway, called in turn."""
+    with ExitStack() as stack:
+        host_log, gateway_log = folder / "host.log", folder / "gateway.log"
+        if host is None:
+            host_port, function = free_ports(1)[0], FUNCTION
+            host = f"http://127.0.0.1:{host_port}"
+            stack.enter_context(running(_host_command(host_port, folder), log=host_log))
+        invocations = f"{host.rstrip('/')}/2015-03-31/functions/{function}/invocations"
+        first = stack.enter_context(closing(Caller("POST", invocations, b"{}")))
+        _wait_for(first, host_log)
+        if through is None:
+            port, admin_port = free_ports(2)
+            file = folder / "routes.yaml"
+            file.write_text(TABLE.format(port=port, name=function, host=host))
+            # With keys, that are none, so that the gateway signs as it does before AWS.
+            environment = aws_environment(host)
+            stack.enter_context(running(serve_command(file, admin_port), log=gateway_log, environment=environment))
+            through = f"http://127.0.0.1:{port}/orders/7?a=b"
+        gateway = stack.enter_context(closing(Caller("GET", through)))
+        _wait_for(gateway, gateway_log)
+        # Our function answers with its event, so the host is asked directly for what the gateway asks it.
+        event = gateway.answer if function == FUNCTION and b'"rawPath"' in gateway.answer else EVENT
+        direct = stack.enter_context(closing(Caller("POST", invocations, event)))
+        return _in_turn(direct, gateway, calls)
+
+
+def _in_turn(direct: Caller, through: Caller, calls: int) -> tuple[Latency, Latency]:
+    samples: tuple[list[float], list[float]] = ([], [])
+    for number in range(WARM_UP + calls):
+        for caller, taken in zip((direct, through), samples, strict=True):
+            seconds = caller.call()
+            if number >= WARM_UP:
+                taken.append(seconds)
+    return Latency.of(samples[0]), Latency.of(samples[1])
+
+
+def _host_command(port: int, folder: Path) -> list[str]:
+    (folder / "app.py").write_text(HANDLER)
+    (folder / "functions.yaml").write_text(FUNCTIONS)
+    command = [sys.executable, "-m", "proxy", "functions", "--functions", str(folder / "functions.yaml")]
+    command += ["--functions-port", str(port), "--functions-folder", str(folder / "state")]
+    return [*command, "--functions-log", str(folder / "functions.log")]
+
+
+def _wait_for(caller: Caller, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            caller.call()
+        except BenchError as error:
+            if time.monotonic() > deadline:
+                raise BenchError(f"no answer: {error}; {tail(log)}") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.functions", description=__doc__)
+    parser.add_argument("--calls", type=int, default=2000, metavar="N", help="of each that count (2000)")
+    parser.add_argument("--host", metavar="URL", help="an Invoke API, instead of a function host of its own")
+    parser.add_argument("--function", default="function", metavar="NAME", help="which one of it (function)")
+    parser.add_argument("--through", metavar="URL", help="where another gateway has the function of --host")
+    parser.add_argument("--limit-ms", type=float, default=LIMIT_MS, metavar="MS", help=f"at the median ({LIMIT_MS})")
+    return parser
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

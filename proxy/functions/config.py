@@ -7,15 +7,25 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from proxy.config.load import decode
 from proxy.config.problem import ConfigError, Place, Problem, Report, in_order
 from proxy.config.records import Field, Fields, ListOf, MapOf, Record
 from proxy.config.shapes import Boolean, Choice, Fault, Integer, Shape, Text, wrong_type
 from proxy.config.tree import Map, compose
-from proxy.functions.mappings import mapping_fault
-from proxy.functions.model import AsyncConfig, FunctionConfig, HostConfig, MappingConfig
+from proxy.functions.mappings import filters_fault, mapping_fault
+from proxy.functions.model import (
+    ApplicationLevel,
+    AsyncConfig,
+    FunctionConfig,
+    HostConfig,
+    LogFormat,
+    LoggingConfig,
+    MappingConfig,
+    SystemLevel,
+)
+from proxy.functions.pattern import MAX_CHARACTERS
 
 VERSION = 1
 RUNTIMES = tuple(f"python3.{minor}" for minor in range(10, 15))
@@ -25,7 +35,9 @@ MAX_TIMEOUT = 900
 MAX_ENVIRONMENT_BYTES = 4096
 MAX_LAYERS = 5
 
-_ARN = re.compile(r"arn:aws[a-z-]*:(sqs|sns|lambda|events|kinesis):[a-z0-9-]+:\d{12}:\S+")
+_ARN = re.compile(
+    r"arn:aws[a-z-]*:(?:(sqs|sns|lambda|events|kinesis):[a-z0-9-]+:\d{12}:\S+|(s3):::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])"
+)
 _RESERVED_NAMES = ("_HANDLER", "_X_AMZN_TRACE_ID", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR")
 
 
@@ -34,7 +46,7 @@ def arn_of(*services: str) -> Text:
 
     def check(text: str) -> Fault | None:
         match = _ARN.fullmatch(text)
-        if match is not None and match[1] in services:
+        if match is not None and (match[1] or match[2]) in services:
             return None
         return Fault("invalid-value", f"is not the ARN of {noun}: arn:aws:{services[0]}:REGION:ACCOUNT:NAME")
 
@@ -56,10 +68,11 @@ def _known_version(version: int, place: Place, report: Report) -> int | None:
 
 
 _DESTINATION = arn_of("sqs", "sns", "lambda", "events")
+_FAILURES = arn_of("sqs", "sns", "lambda", "events", "s3")
 _RETRIES = Field("maximum_retry_attempts", Integer(0, 2), "Attempts after the first.")
 _AGE = Field("maximum_event_age_in_seconds", Integer(60, 21_600, "seconds"), "How old an event may become.")
 _ON_SUCCESS = Field("on_success", _DESTINATION, "Where the invocation record of a success goes.")
-_ON_FAILURE = Field("on_failure", _DESTINATION, "Where the invocation record of an event that is given up goes.")
+_ON_FAILURE = Field("on_failure", _FAILURES, "Where the invocation record of an event that is given up goes.")
 _DEAD_LETTER = Field("dead_letter", arn_of("sqs", "sns"), "Queue or topic for the bare event that is given up.")
 
 
@@ -71,6 +84,24 @@ def _asynchronous(fields: Fields) -> AsyncConfig:
         fields.get(_ON_SUCCESS, ""),
         fields.get(_ON_FAILURE, ""),
         fields.get(_DEAD_LETTER, ""),
+    )
+
+
+_LOG_FORMAT = Field("log_format", Choice(*get_args(LogFormat)), "How function and platform write.")
+_APPLICATION_LEVEL = Field("application_log_level", Choice(*get_args(ApplicationLevel)), "With JSON: of the function.")
+_SYSTEM_LEVEL = Field("system_log_level", Choice(*get_args(SystemLevel)), "With JSON: of platform events.")
+
+
+def _logging(fields: Fields) -> LoggingConfig:
+    defaults = LoggingConfig()
+    log_format = fields.get(_LOG_FORMAT, defaults.log_format)
+    for field in (_APPLICATION_LEVEL, _SYSTEM_LEVEL):
+        if fields.has(field) and log_format != "JSON":
+            fields.error("conflicting-keys", field, f"{field.name} is for log_format: JSON")
+    return LoggingConfig(
+        cast(LogFormat, log_format),
+        cast(ApplicationLevel, fields.get(_APPLICATION_LEVEL, defaults.application_log_level)),
+        cast(SystemLevel, fields.get(_SYSTEM_LEVEL, defaults.system_log_level)),
     )
 
 
@@ -88,7 +119,17 @@ _RECORD_AGE = Field(
 )
 _BISECT = Field("bisect_batch_on_function_error", Boolean(), "Streams: whether a failing batch is split in two.")
 _FACTOR = Field("parallelization_factor", Integer(1, 10), "Streams: batches of a shard at the same time.")
-_BATCH_ON_FAILURE = Field("on_failure", arn_of("sqs", "sns"), "Streams: where records that are given up are told of.")
+_TUMBLING = Field(
+    "tumbling_window_in_seconds", Integer(0, 900, "seconds"), "Streams: how long a state goes from batch to batch."
+)
+_BATCH_ON_FAILURE = Field(
+    "on_failure", arn_of("sqs", "sns", "s3"), "Streams: where records that are given up are told of."
+)
+_FILTERS = Field(
+    "filter_criteria",
+    ListOf(Text("an event pattern, as JSON", longest=MAX_CHARACTERS), "a list of event patterns"),
+    "Patterns of which a record has to match one.",
+)
 _ENABLED = Field("enabled", Boolean(), "Whether it is polled.")
 _QUEUE_ONLY: tuple[Field[Any], ...] = (_CONCURRENT_BATCHES,)
 _STREAM_ONLY: tuple[Field[Any], ...] = (
@@ -97,6 +138,7 @@ _STREAM_ONLY: tuple[Field[Any], ...] = (
     _RECORD_AGE,
     _BISECT,
     _FACTOR,
+    _TUMBLING,
     _BATCH_ON_FAILURE,
 )
 
@@ -126,9 +168,14 @@ def _mapping(fields: Fields) -> MappingConfig | None:
         parallelization_factor=fields.get(_FACTOR, 1),
         on_failure=fields.get(_BATCH_ON_FAILURE, ""),
         enabled=fields.get(_ENABLED, True),
+        tumbling_seconds=fields.get(_TUMBLING, 0),
+        filters=tuple(fields.get(_FILTERS, ())),
     )
-    if fault := mapping_fault(mapping):
-        fields.error("conflicting-keys", _BATCH if fields.has(_BATCH) else _WINDOW, fault)
+    if fault := filters_fault(mapping):
+        fields.error("invalid-value", _FILTERS, fault)
+    elif fault := mapping_fault(mapping):
+        place = next(field for field in (_TUMBLING, _BATCH, _WINDOW) if fields.has(field))
+        fields.error("conflicting-keys", place, fault)
     return mapping
 
 
@@ -153,9 +200,14 @@ _ASYNC = Field(
     Record("an asynchronous configuration", (_RETRIES, _AGE, _ON_SUCCESS, _ON_FAILURE, _DEAD_LETTER), _asynchronous),
     "Retries and destinations of asynchronous invocations.",
 )
+_LOGGING = Field(
+    "logging",
+    Record("a logging configuration", (_LOG_FORMAT, _APPLICATION_LEVEL, _SYSTEM_LEVEL), _logging),
+    "Format and levels of its log.",
+)
 _MAPPING: Shape[MappingConfig] = Record(
     "an event source",
-    (_SOURCE, _BATCH, _WINDOW, _RESPONSE_TYPES, _CONCURRENT_BATCHES, *_STREAM_ONLY, _ENABLED),
+    (_SOURCE, _BATCH, _WINDOW, _RESPONSE_TYPES, _CONCURRENT_BATCHES, *_STREAM_ONLY, _FILTERS, _ENABLED),
     _mapping,
 )
 _EVENT_SOURCES = Field("event_sources", ListOf(_MAPPING, "a list of event sources"), "Queues and streams to poll.")
@@ -191,6 +243,7 @@ def _function(fields: Fields) -> FunctionConfig | None:
         memory_size=fields.get(_MEMORY, 128),
         reserved_concurrency=fields.find(_RESERVED),
         asynchronous=fields.get(_ASYNC, AsyncConfig()),
+        logging=fields.get(_LOGGING, LoggingConfig()),
         mappings=fields.get(_EVENT_SOURCES, ()),
     )
 
@@ -207,6 +260,7 @@ _FUNCTION: Shape[FunctionConfig] = Record(
         _MEMORY,
         _RESERVED,
         _ASYNC,
+        _LOGGING,
         _EVENT_SOURCES,
     ),
     _function,

@@ -23,7 +23,16 @@ def configuration(function: FunctionConfig, region: str) -> dict[str, Any]:
         "Environment": {"Variables": dict(function.environment)},
         "Layers": [{"Arn": str(layer)} for layer in function.layers],
         "DeadLetterConfig": {"TargetArn": function.asynchronous.dead_letter},
+        "LoggingConfig": _logging(function),
     }
+
+
+def _logging(function: FunctionConfig) -> dict[str, str]:
+    shown = {"LogFormat": function.logging.log_format, "LogGroup": f"/aws/lambda/{function.name}"}
+    if function.logging.log_format == "JSON":
+        shown["ApplicationLogLevel"] = function.logging.application_log_level
+        shown["SystemLogLevel"] = function.logging.system_log_level
+    return shown
 
 
 def described(function: FunctionConfig, region: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Sends what is over to where it is wanted: queue, topic, event bus or function (Lambda guide)."""
+"""Sends what is over to where it is wanted: queue, topic, event bus, function or bucket (Lambda guide)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from proxy.functions.aws import Aws, DeliveryError
 from proxy.functions.clock import Clock
 from proxy.functions.model import FunctionConfig, Invocation, function_arn
-from proxy.functions.records import dead_letter_attributes, event_bus_entry, invocation_record
+from proxy.functions.records import dead_letter_attributes, event_bus_entry, invocation_record, object_key
 from proxy.functions.retry import SUCCESS, QueuedEvent
 from proxy.functions.tracing import new_trace_id
 
@@ -43,12 +43,20 @@ class Destinations:
                 await self.send_record(config.on_success, record, arn)
             return
         if config.on_failure:
-            await self.send_record(config.on_failure, record, arn)
+            await self.send_record(config.on_failure, record, arn, f"async/{function.name}")
         if config.dead_letter:
             await self._send_text(config.dead_letter, event.payload.decode(), dead_letter_attributes(event))
 
-    async def send_record(self, destination: str, record: dict[str, Any], arn: str) -> None:
-        """Send one record to a queue, topic, event bus or function by its ARN; raise DeliveryError if that fails."""
+    async def send_record(self, destination: str, record: dict[str, Any], arn: str, folder: str = "") -> None:
+        """Send one record to a queue, topic, event bus, function or bucket by its ARN.
+
+        Args:
+            arn: Of the function.
+            folder: Where in a bucket.
+
+        Raises:
+            DeliveryError
+        """
         service = destination.split(":")[2]
         if service == "events":
             entry = event_bus_entry(record, arn, destination)
@@ -57,6 +65,9 @@ class Destinations:
                 raise DeliveryError(f"{destination}: {answer['Entries'][0].get('ErrorCode')}")
         elif service == "lambda":
             await self._invoke(destination, json.dumps(record).encode())
+        elif service == "s3":
+            bucket, key = destination.rpartition(":")[2], object_key(folder, self._clock.now())
+            await self._aws.call("s3", "put_object", Bucket=bucket, Key=key, Body=json.dumps(record).encode())
         else:
             text = json.dumps(record)
             if service == "sns" and len(text.encode()) > MAX_SNS_BYTES:

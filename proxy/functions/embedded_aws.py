@@ -55,7 +55,7 @@ def embedded_aws(cache: Path | None = None) -> Iterator[str]:
         try:
             yield endpoint
         finally:
-            _stop(process)
+            stop(process)
 
 
 def aws_environment(endpoint: str) -> dict[str, str]:
@@ -99,35 +99,52 @@ def _run(command: list[str]) -> None:
         raise EmbeddedAwsError(f"cannot install {MINISTACK}: {' '.join(command)} failed:\n{done.stdout[-2000:]}")
 
 
-def _started(python: Path, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+def started_at(port: int, python: Path, folder: Path) -> subprocess.Popen[bytes]:
+    """Start MiniStack at a port of 127.0.0.1; it leads a process group of its own, and what it holds ends with it.
+
+    Args:
+        python: The one that has it (`installed`).
+        folder: For its files; what it says goes to `log` there.
+
+    Raises:
+        EmbeddedAwsError: It is not healthy within `START_SECONDS`.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_ENDPOINT_URL")}
+    environment |= {
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "TMPDIR": str(folder),
+        "STATE_DIR": str(folder / "state"),
+        "S3_DATA_DIR": str(folder / "s3"),
+    }
     log = folder / "log"
-    for _ in range(_ATTEMPTS):
-        port = _free_port()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_ENDPOINT_URL")}
-        environment |= {
-            "BIND_HOST": "127.0.0.1",
-            "MINISTACK_HOST": "127.0.0.1",
-            "GATEWAY_PORT": str(port),
-            "TMPDIR": str(folder),
-            "STATE_DIR": str(folder / "state"),
-            "S3_DATA_DIR": str(folder / "s3"),
-        }
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [str(python.with_name("ministack"))],
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        endpoint = f"http://127.0.0.1:{port}"
-        if _becomes_healthy(process, f"{endpoint}/_ministack/health"):
-            return process, endpoint
-        _stop(process)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(python.with_name("ministack"))],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    if _becomes_healthy(process, f"http://127.0.0.1:{port}/_ministack/health"):
+        return process
+    stop(process)
     said = log.read_text(errors="replace")[-2000:]
     raise EmbeddedAwsError(f"MiniStack did not become healthy within {START_SECONDS:.0f} s:\n{said}")
+
+
+def _started(python: Path, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    attempts = _ATTEMPTS
+    while True:
+        port, attempts = _free_port(), attempts - 1
+        try:
+            return started_at(port, python, folder), f"http://127.0.0.1:{port}"
+        except EmbeddedAwsError:
+            if not attempts:
+                raise
 
 
 def _becomes_healthy(process: subprocess.Popen[bytes], url: str) -> bool:
@@ -142,7 +159,7 @@ def _becomes_healthy(process: subprocess.Popen[bytes], url: str) -> bool:
     return False
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """End it and whatever it started: its functions run as its children."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)

@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from proxy.functions.errors import exited, timed_out
-from proxy.functions.logs import FunctionLog, Write, end_line, report_line, timestamp
+from proxy.functions.logs import FunctionLog, Write
 from proxy.functions.model import VERSION, FunctionConfig, Invocation, Outcome, function_arn
 from proxy.functions.package import Package
 from proxy.functions.runtime_api import RuntimeApi
+from proxy.functions.system_log import Report, system_log
 
 INIT_SECONDS = 10
 """How long a runtime may take to be ready, beyond the timeout of the invocation that waits for it."""
@@ -63,6 +64,7 @@ class Environment:
         self._region = region
         self._arn = function_arn(function.name, region)
         self._stream = f"{datetime.now(UTC):%Y/%m/%d}/[{VERSION}]{uuid.uuid4().hex}"
+        self._system_log = system_log(function.logging)
         self._log = FunctionLog(function.name, self._stream, write, time.time, on_line)
         self._api = RuntimeApi(self._became_ready, self._answered, self._init_failed)
         self._process: asyncio.subprocess.Process | None = None
@@ -121,6 +123,7 @@ class Environment:
             await self.stop()
             raise EnvironmentGoneError
         self._log.begin(invocation.request_id, invocation.trace_id)
+        self._say(self._system_log.start(invocation.request_id, time.time()))
         began = time.monotonic()
         if self._init_error is not None:
             outcome = self._init_error
@@ -163,14 +166,22 @@ class Environment:
     def _report(self, request_id: str, outcome: Outcome, milliseconds: float, init_ms: float | None) -> Outcome:
         self._read_output()
         self._log.end_line()
-        died = outcome.error_type if not self.alive else ""
-        if died == "Sandbox.Timedout":
-            seconds = self.function.timeout
-            self._log.say(f"{timestamp(time.time())} {request_id} Task timed out after {seconds}.00 seconds")
-        self._log.say(end_line(request_id))
-        used = self._peak_memory_mb()
-        self._log.say(report_line(request_id, milliseconds, self.function.memory_size, used, init_ms, died))
+        report = Report(
+            request_id,
+            milliseconds,
+            self.function.memory_size,
+            self._peak_memory_mb(),
+            init_ms,
+            error_type=outcome.error_type if not self.alive else "",
+            produced_bytes=len(outcome.payload) if self.alive else 0,
+            timeout=self.function.timeout,
+        )
+        self._say(self._system_log.over(report, time.time()))
         return replace(outcome, log_tail=self._log.take_tail())
+
+    def _say(self, lines: list[str]) -> None:
+        for line in lines:
+            self._log.say(line)
 
     def _has_ended(self) -> bool:
         """Whether the process has ended, also when the event loop has not been told yet; it stays to be waited for."""
@@ -284,6 +295,11 @@ def process_environment(
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": stream,
     }
+    if function.logging.log_format == "JSON":
+        variables |= {
+            "AWS_LAMBDA_LOG_FORMAT": "JSON",
+            "AWS_LAMBDA_LOG_LEVEL": function.logging.application_log_level,
+        }
     return {
         **variables,
         **function.environment,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def sqs_record(message: dict[str, Any], queue_arn: str) -> dict[str, Any]:
@@ -61,9 +64,9 @@ def arrival(record: dict[str, Any]) -> float:
     return round(arrived.timestamp() if isinstance(arrived, datetime) else float(arrived), 3)
 
 
-def payload(records: Sequence[dict[str, Any]]) -> bytes:
-    """Records as the event of one invocation."""
-    return json.dumps({"Records": records}, separators=(",", ":"), ensure_ascii=False).encode()
+def payload(records: Sequence[dict[str, Any]], members: Mapping[str, Any] = NOTHING) -> bytes:
+    """Records as the event of one invocation, with further members beside them."""
+    return json.dumps({"Records": records, **members}, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def size(record: dict[str, Any]) -> int:

@@ -19,7 +19,7 @@ DISCOVER_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)
 
-SendRecord = Callable[[str, dict[str, Any], str], Awaitable[None]]
+SendRecord = Callable[[str, dict[str, Any], str, str], Awaitable[None]]
 
 
 class KinesisPoller:

@@ -48,7 +48,6 @@ class FunctionLog:
         self.end_line()
         self._request_id = request_id
         self._trace_id = root_of(trace_id)
-        self.say(start_line(request_id))
 
     def feed(self, data: bytes) -> None:
         """Take what came out of the process, in whatever pieces."""
@@ -69,7 +68,7 @@ class FunctionLog:
     def say(self, line: str) -> None:
         """Add a line of the platform's own."""
         self._keep(line.encode())
-        self._record({"message": line})
+        self._record(_content(line))
 
     def take_tail(self) -> bytes:
         """The last 4 KB since this was asked for last: of an invocation, and of the cold start before it."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from proxy.functions.filters import Filters
 from proxy.functions.model import MappingConfig, function_arn
+from proxy.functions.pattern import PatternError
 
 _NAMESPACE = uuid.UUID("6f1d1bb0-6a3a-4f58-9a0b-5f2f6f0f3c11")
 
 _COMMON = {"EventSourceArn", "FunctionName", "Enabled", "BatchSize", "MaximumBatchingWindowInSeconds"} | {
     "FunctionResponseTypes",
+    "FilterCriteria",
     "Tags",
 }
 _QUEUE = _COMMON | {"ScalingConfig"}
@@ -21,6 +24,7 @@ _STREAM = _COMMON | {
     "MaximumRecordAgeInSeconds",
     "BisectBatchOnFunctionError",
     "ParallelizationFactor",
+    "TumblingWindowInSeconds",
     "DestinationConfig",
 }
 
@@ -44,6 +48,17 @@ def mapping_fault(mapping: MappingConfig) -> str:
                 return "a FIFO queue has no batching window: remove it"
         if mapping.batch_size > 10 and not mapping.window_seconds:
             return f"a batch of {mapping.batch_size} needs a batching window of at least 1 second"
+    if mapping.tumbling_seconds and mapping.parallelization_factor > 1:
+        return "a tumbling window has one state for a shard: remove the parallelization factor"
+    return ""
+
+
+def filters_fault(mapping: MappingConfig) -> str:
+    """What is wrong with a mapping's filters; empty if nothing is."""
+    try:
+        Filters(mapping.filters, mapping.service)
+    except PatternError as error:
+        return str(error)
     return ""
 
 
@@ -80,8 +95,10 @@ def from_api(function: str, asked: dict[str, Any]) -> MappingConfig:
         parallelization_factor=_number(asked, "ParallelizationFactor", 1, 10, 1),
         on_failure=str(on_failure or ""),
         enabled=asked.get("Enabled") is not False,
+        filters=_filters(asked),
+        tumbling_seconds=_number(asked, "TumblingWindowInSeconds", 0, 900, 0),
     )
-    if fault := mapping_fault(mapping):
+    if fault := mapping_fault(mapping) or filters_fault(mapping):
         raise MappingError(fault)
     return mapping
 
@@ -99,6 +116,8 @@ def to_api(mapping: MappingConfig, region: str, modified: float) -> dict[str, An
         "StateTransitionReason": "USER_INITIATED",
         "FunctionResponseTypes": ["ReportBatchItemFailures"] if mapping.reports_failures else [],
     }
+    if mapping.filters:
+        shown["FilterCriteria"] = {"Filters": [{"Pattern": pattern} for pattern in mapping.filters]}
     if mapping.service == "sqs":
         return shown | {"ScalingConfig": {"MaximumConcurrency": mapping.maximum_concurrency}}
     return shown | {
@@ -108,6 +127,7 @@ def to_api(mapping: MappingConfig, region: str, modified: float) -> dict[str, An
         "MaximumRecordAgeInSeconds": mapping.maximum_record_age_seconds,
         "BisectBatchOnFunctionError": mapping.bisects,
         "ParallelizationFactor": mapping.parallelization_factor,
+        "TumblingWindowInSeconds": mapping.tumbling_seconds,
         "DestinationConfig": {"OnFailure": {"Destination": mapping.on_failure} if mapping.on_failure else {}},
     }
 
@@ -127,6 +147,16 @@ def _object(asked: dict[str, Any], key: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise MappingError(f"{key} must be an object")
     return value
+
+
+def _filters(asked: dict[str, Any]) -> tuple[str, ...]:
+    filters = _object(asked, "FilterCriteria").get("Filters") or []
+    if not isinstance(filters, list):
+        raise MappingError("Filters must be a list")
+    patterns = [each.get("Pattern") if isinstance(each, dict) else None for each in filters]
+    if not all(isinstance(pattern, str) for pattern in patterns):
+        raise MappingError("each filter must be an object with a Pattern, which is a text")
+    return tuple(map(str, patterns))
 
 
 def _number(asked: dict[str, Any], key: str, low: int, high: int, default: int) -> int:

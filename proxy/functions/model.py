@@ -40,7 +40,12 @@ class AsyncConfig:
 
 @dataclass(frozen=True, slots=True)
 class MappingConfig:
-    """One event source mapping (Lambda guide); what concerns the other kind of source is at its default."""
+    """One event source mapping (Lambda guide); what concerns the other kind of source is at its default.
+
+    Attributes:
+        filters: Patterns of FilterCriteria, of which a record has to match one; none lets every record pass.
+        tumbling_seconds: Length of the windows whose state goes from batch to batch; 0 for none.
+    """
 
     function: str
     source_arn: str
@@ -56,11 +61,27 @@ class MappingConfig:
     parallelization_factor: int = 1
     on_failure: str = ""
     enabled: bool = True
+    filters: tuple[str, ...] = ()
+    tumbling_seconds: int = 0
 
     @property
     def service(self) -> str:
         """`sqs` or `kinesis`."""
         return self.source_arn.split(":")[2]
+
+
+LogFormat = Literal["Text", "JSON"]
+ApplicationLevel = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
+SystemLevel = Literal["DEBUG", "INFO", "WARN"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingConfig:
+    """How a function and Lambda itself write; the levels are for JSON (Lambda guide)."""
+
+    log_format: LogFormat = "Text"
+    application_log_level: ApplicationLevel = "INFO"
+    system_log_level: SystemLevel = "INFO"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +106,7 @@ class FunctionConfig:
     memory_size: int = 128
     reserved_concurrency: int | None = None
     asynchronous: AsyncConfig = AsyncConfig()
+    logging: LoggingConfig = LoggingConfig()
     mappings: tuple[MappingConfig, ...] = ()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 from proxy.functions.logs import timestamp
@@ -70,8 +72,13 @@ def batch_record(
     failed: bool,
     batch: dict[str, Any],
     now: float,
+    payload: bytes | None = None,
 ) -> dict[str, Any]:
-    """What an on-failure destination of a stream is told: where the records are, and not what is in them."""
+    """What an on-failure destination of a stream is told: where the records are, and not what is in them.
+
+    Args:
+        payload: The event after all, for a bucket, which has room for it.
+    """
     record: dict[str, Any] = {
         "requestContext": {
             "requestId": request_id,
@@ -88,7 +95,14 @@ def batch_record(
         if failed:
             context["functionError"] = "Unhandled"
         record["responseContext"] = context
+    if payload is not None:
+        record["payload"] = payload.decode()
     return record
+
+
+def object_key(folder: str, now: float) -> str:
+    """The key of a record in a bucket: aws/lambda/FOLDER/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-UUID (Lambda guide)."""
+    return f"aws/lambda/{folder}/{datetime.fromtimestamp(now, UTC):%Y/%m/%d/%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}"
 
 
 def _json(payload: bytes) -> Any:

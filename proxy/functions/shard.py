@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import uuid
 import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from proxy.functions import events
@@ -23,6 +25,9 @@ from proxy.functions.batch import (
     without_expired,
 )
 from proxy.functions.clock import Clock
+from proxy.functions.filters import Filters
+from proxy.functions.lane import Lane
+from proxy.functions.mappings import mapping_id
 from proxy.functions.model import (
     MAX_SYNC_BYTES,
     Invocation,
@@ -33,6 +38,7 @@ from proxy.functions.model import (
 )
 from proxy.functions.records import batch_record
 from proxy.functions.tracing import new_trace_id
+from proxy.functions.windows import MAX_STATE_BYTES, Window, checkpoint, from_checkpoint, state_of
 
 FINISHED: Final = "FINISHED"
 """The checkpoint of a shard that has ended and is done."""
@@ -42,7 +48,6 @@ READ_RECORDS = 1000
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_OPEN_RECORDS = 100_000
 """With more records that wait behind one that fails, or are done but behind it, the shard is read no further."""
-_ENVELOPE_BYTES = 64
 
 logger = logging.getLogger(__name__)
 
@@ -70,14 +75,17 @@ class Shard:
         mapping: MappingConfig,
         aws: Aws,
         invoke: Callable[[str, Invocation], Awaitable[Outcome]],
-        send_record: Callable[[str, dict[str, Any], str], Awaitable[None]],
+        send_record: Callable[[str, dict[str, Any], str, str], Awaitable[None]],
         checkpoints: Checkpoints,
         clock: Clock,
         stopping: asyncio.Event,
     ) -> None:
         self._name = name
-        self._position = position
+        self._position, self._window = from_checkpoint(position, mapping.tumbling_seconds)
+        self._done_position = self._position
+        self._all_read_at = 0.0
         self._mapping = mapping
+        self._filters = Filters(mapping.filters, mapping.service)
         self._aws = aws
         self._invoke = invoke
         self._send_record = send_record
@@ -85,7 +93,7 @@ class Shard:
         self._clock = clock
         self._stopping = stopping
         self._progress: Progress[str] = Progress()
-        self._lanes = [_Lane() for _ in range(mapping.parallelization_factor)]
+        self._lanes = [Lane() for _ in range(mapping.parallelization_factor)]
         self._room = asyncio.Event()
         self._waiting_bytes = 0
 
@@ -113,6 +121,7 @@ class Shard:
                 self._room.clear()
                 await self._pause_for(self._room, POLL_SECONDS)
                 continue
+            asked = self._clock.now()
             try:
                 iterator = iterator or await self._iterator()
                 answer = await self._aws.call("kinesis", "get_records", ShardIterator=iterator, Limit=READ_RECORDS)
@@ -123,11 +132,12 @@ class Shard:
                 failures += 1
                 await self._pause_for(self._stopping, backoff(failures))
                 continue
-            self._distribute(answer["Records"])
+            await self._distribute(answer["Records"])
             iterator = answer.get("NextShardIterator")
             if iterator is None:
                 return True
             if not answer["Records"]:
+                self._all_read(asked)
                 await self._pause_for(self._stopping, POLL_SECONDS)
         return False
 
@@ -146,22 +156,38 @@ class Shard:
         iterator: str = answer["ShardIterator"]
         return iterator
 
-    def _distribute(self, records: list[dict[str, Any]]) -> None:
+    async def _distribute(self, records: list[dict[str, Any]]) -> None:
+        """Give the records to their lanes; those that no filter lets pass are done."""
         now = self._clock.now()
         self._progress.begin(record["SequenceNumber"] for record in records)
+        skipped: list[str] = []
         for record in records:
             self._position = record["SequenceNumber"]
             data = events.kinesis_record(record, self._name, self._mapping.source_arn)
+            if not self._filters.pass_(data):
+                skipped.append(record["SequenceNumber"])
+                continue
             key = record["PartitionKey"]
             lane = self._lanes[zlib.crc32(key.encode()) % len(self._lanes)]
             size = events.size(data)
             self._waiting_bytes += size
             lane.add(StreamRecord(record["SequenceNumber"], key, events.arrival(record), data, size), now)
+        if skipped:
+            await self._done(skipped)
 
-    async def _work(self, lane: _Lane) -> None:
+    async def _work(self, lane: Lane) -> None:
         mapping = self._mapping
         while True:
-            batch = lane.take(mapping.batch_size, mapping.window_seconds, self._clock.now())
+            if self._is_window_over(lane):
+                await self._end_window()
+                continue
+            batch = lane.take(
+                mapping.batch_size,
+                mapping.window_seconds,
+                self._clock.now(),
+                most_bytes=MAX_SYNC_BYTES - (MAX_STATE_BYTES if mapping.tumbling_seconds else 0),
+                before=self._window_of(lane.waiting[0]).end if mapping.tumbling_seconds and lane.waiting else math.inf,
+            )
             if batch:
                 await self._handle(batch)
             elif lane.closed and (not lane.waiting or self._stopping.is_set()):
@@ -182,23 +208,75 @@ class Shard:
                 continue
             piece = step.to_do[0]
             request_id = str(uuid.uuid4())
-            invocation = Invocation(request_id, events.payload([one.data for one in piece.records]), new_trace_id())
-            try:
-                outcome = await self._invoke(self._mapping.function, invocation)
-            except (ThrottledError, OSError) as error:
-                if isinstance(error, OSError):
-                    logger.error("cannot start an environment of %s: %s", self._mapping.function, error)
+            members = {}
+            if self._mapping.tumbling_seconds:
+                self._window = self._window_of(piece.records[0])
+                members = self._window.members(self._name, self._mapping.source_arn)
+            payload = events.payload([one.data for one in piece.records], members)
+            outcome = await self._invoke_if_there_is_room(Invocation(request_id, payload, new_trace_id()))
+            if outcome is None:
                 to_do.appendleft(piece)
-                await self._pause_for(self._stopping, POLL_SECONDS)
                 continue
+            state = state_of(outcome) if members else None
+            if members and state is None:
+                outcome = replace(outcome, failed=True)
             step = after_invocation(piece, self._mapping, outcome)
             if step.done:
+                if self._window is not None and state is not None:
+                    self._window = replace(self._window, state=state)
                 await self._finish(step.done)
+                if self._window is not None and self._window.is_too_large:
+                    await self._end_window(early=True)
             if step.discarded:
                 await self._discard(step.discarded, request_id)
             to_do.extendleft(reversed(step.to_do))
             if step.wait:
                 await self._pause_for(self._stopping, step.wait)
+
+    async def _invoke_if_there_is_room(self, invocation: Invocation) -> Outcome | None:
+        """Invoke; None, after a pause, if that cannot be now."""
+        try:
+            return await self._invoke(self._mapping.function, invocation)
+        except (ThrottledError, OSError) as error:
+            if isinstance(error, OSError):
+                logger.error("cannot start an environment of %s: %s", self._mapping.function, error)
+            await self._pause_for(self._stopping, POLL_SECONDS)
+            return None
+
+    def _window_of(self, record: StreamRecord) -> Window:
+        """The window that is open, or the one that the record opens; one that comes late goes into the open one."""
+        return self._window or Window.of(record.arrived, self._mapping.tumbling_seconds)
+
+    def _all_read(self, moment: float) -> None:
+        """What had come until then has been read: a window that is over now gets no more."""
+        self._all_read_at = moment
+        if self._window is not None:
+            for lane in self._lanes:
+                lane.changed.set()
+
+    def _is_window_over(self, lane: Lane) -> bool:
+        if self._window is None or self._stopping.is_set():
+            return False
+        if lane.waiting:
+            return lane.waiting[0].arrived >= self._window.end
+        return lane.closed or self._all_read_at >= self._window.end
+
+    async def _end_window(self, *, early: bool = False) -> None:
+        """Give the function the state for the last time, until it succeeds or the host stops (Lambda guide)."""
+        failures = 0
+        while self._window is not None and not self._stopping.is_set():
+            members = self._window.members(self._name, self._mapping.source_arn, final=True, early=early)
+            invocation = Invocation(str(uuid.uuid4()), events.payload([], members), new_trace_id())
+            outcome = await self._invoke_if_there_is_room(invocation)
+            if outcome is None:
+                continue
+            if outcome.failed:
+                failures += 1
+                await self._pause_for(self._stopping, backoff(failures))
+                continue
+            self._window = replace(self._window, state={}) if early else None
+            await self._checkpoints.put(self._name, checkpoint(self._done_position, self._window))
+            return
 
     async def _discard(self, discarded: Discarded, request_id: str) -> None:
         """Tell the on-failure destination, if there is one, and go on behind these records."""
@@ -207,6 +285,7 @@ class Shard:
             "%s gives up %d records of %s: %s", mapping.function, len(piece.records), self._name, discarded.condition
         )
         arn = function_arn(mapping.function, self._aws.region)
+        is_bucket = mapping.on_failure.split(":")[2:3] == ["s3"]
         record = batch_record(
             request_id=request_id or str(uuid.uuid4()),
             function_arn=arn,
@@ -215,11 +294,12 @@ class Shard:
             failed=discarded.failed,
             batch=batch_info(piece.records, self._name, mapping.source_arn),
             now=self._clock.now(),
+            payload=events.payload([one.data for one in piece.records]) if is_bucket else None,
         )
         failures = 0
         while mapping.on_failure and not self._stopping.is_set():
             try:
-                await self._send_record(mapping.on_failure, record, arn)
+                await self._send_record(mapping.on_failure, record, arn, f"{mapping_id(mapping)}/{self._name}")
                 break
             except DeliveryError as error:
                 failures += 1
@@ -232,49 +312,14 @@ class Shard:
 
     async def _finish(self, records: tuple[StreamRecord, ...]) -> None:
         self._waiting_bytes -= sum(record.size for record in records)
-        position = self._progress.finish(record.sequence for record in records)
+        await self._done([record.sequence for record in records])
+
+    async def _done(self, sequences: list[str]) -> None:
+        position = self._progress.finish(sequences)
         self._room.set()
         if position is not None:
-            await self._checkpoints.put(self._name, position)
+            self._done_position = position
+            await self._checkpoints.put(self._name, checkpoint(position, self._window))
 
     async def _pause_for(self, event: asyncio.Event, seconds: float) -> None:
         await self._clock.wait(event, self._clock.now() + seconds)
-
-
-class _Lane:
-    """The records of some partition keys of a shard, in order."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[StreamRecord] = deque()
-        self.changed = asyncio.Event()
-        self.closed = False
-        self._since = 0.0
-
-    def add(self, record: StreamRecord, now: float) -> None:
-        if not self.waiting:
-            self._since = now
-        self.waiting.append(record)
-        self.changed.set()
-
-    def close(self) -> None:
-        """No more will come: what waits is a batch."""
-        self.closed = True
-        self.changed.set()
-
-    def due(self, window: float) -> float | None:
-        """When what waits becomes a batch even if no more comes."""
-        return self._since + window if self.waiting else None
-
-    def take(self, most: int, window: float, now: float) -> tuple[StreamRecord, ...]:
-        """The next batch, if there is one: it is full, its window is over, or no more will come."""
-        if not self.waiting or (len(self.waiting) < most and now < self._since + window and not self.closed):
-            return ()
-        batch: list[StreamRecord] = []
-        size = _ENVELOPE_BYTES
-        while self.waiting and len(batch) < most:
-            size += self.waiting[0].size
-            if batch and size > MAX_SYNC_BYTES:
-                break
-            batch.append(self.waiting.popleft())
-        self._since = now
-        return tuple(batch)

@@ -12,6 +12,7 @@ from typing import Any
 from proxy.functions import events
 from proxy.functions.aws import Aws, DeliveryError
 from proxy.functions.batch import EVERYTHING, backoff, failed_items
+from proxy.functions.filters import Filters
 from proxy.functions.model import MAX_SYNC_BYTES, Invocation, MappingConfig, Outcome, ThrottledError
 from proxy.functions.tracing import new_trace_id
 
@@ -44,6 +45,7 @@ class SqsPoller:
         invoke: Callable[[str, Invocation], Awaitable[Outcome]],
     ) -> None:
         self._mapping = mapping
+        self._filters = Filters(mapping.filters, mapping.service)
         self._aws = aws
         self._queue_url = queue_url
         self._invoke = invoke
@@ -116,7 +118,10 @@ class SqsPoller:
         return batch
 
     def _size(self, message: Message) -> int:
-        return events.size(events.sqs_record(message, self._mapping.source_arn))
+        return events.size(self._record(message))
+
+    def _record(self, message: Message) -> dict[str, Any]:
+        return events.sqs_record(message, self._mapping.source_arn)
 
     async def _receive(self, url: str, wanted: int, seconds: float) -> list[Message]:
         answer = await self._aws.call(
@@ -129,10 +134,15 @@ class SqsPoller:
             MessageAttributeNames=["All"],
         )
         messages: list[Message] = answer.get("Messages", [])
-        return messages
+        if not self._filters:
+            return messages
+        passed = [message for message in messages if self._filters.pass_(self._record(message))]
+        # What does not pass is deleted, and not left for somebody else (Lambda guide).
+        await self._delete(url, [message for message in messages if message not in passed])
+        return passed
 
     async def _handle(self, url: str, batch: list[Message]) -> None:
-        records = [events.sqs_record(message, self._mapping.source_arn) for message in batch]
+        records = [self._record(message) for message in batch]
         outcome = await self._invoke_patiently(events.payload(records))
         if outcome is None:
             return

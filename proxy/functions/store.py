@@ -145,7 +145,7 @@ class Store:
     def mappings(self) -> dict[str, tuple[MappingConfig, float]]:
         """The mappings made through the API, by UUID, with when each was changed."""
         rows = self._db.execute("SELECT uuid, mapping, modified FROM mappings").fetchall()
-        return {uuid: (MappingConfig(**json.loads(mapping)), modified) for uuid, mapping, modified in rows}
+        return {uuid: (_mapping(mapping), modified) for uuid, mapping, modified in rows}
 
     def put_mapping(self, uuid: str, mapping: MappingConfig, modified: float) -> None:
         self._db.execute(
@@ -164,6 +164,11 @@ class Store:
 
     def put_checkpoint(self, mapping: str, shard: str, position: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (mapping, shard, position))
+
+
+def _mapping(text: str) -> MappingConfig:
+    values = json.loads(text)
+    return MappingConfig(**values | {"filters": tuple(values.get("filters", ()))})
 
 
 def _event(row: tuple[object, ...]) -> QueuedEvent:

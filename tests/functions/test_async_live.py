@@ -160,6 +160,21 @@ def test_destinations_are_told(aws: str, tmp_path: Path, fails: bool) -> None:
     assert record["responsePayload"]["errorType" if fails else "noted"] == ("RuntimeError" if fails else True)
 
 
+def test_a_bucket_is_told(aws: str, tmp_path: Path) -> None:
+    s3, bucket = client("s3", aws, s3={"addressing_style": "path"}), unique("failed")
+    s3.create_bucket(Bucket=bucket)
+    asynchronous = {"maximum_retry_attempts": 0, "on_failure": f"arn:aws:s3:::{bucket}"}
+    with running_host(tmp_path, {"fail": function("app.fail", asynchronous=asynchronous)}) as host:
+        send(host, "fail", {"order": 7})
+        _depth(host, 0)
+    (found,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
+    record = json.loads(s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read())
+    s3.close()
+
+    assert found["Key"].startswith("aws/lambda/async/fail/")
+    assert record["requestPayload"] == {"order": 7}
+
+
 def test_a_dead_letter_is_the_bare_event(aws: str, tmp_path: Path) -> None:
     arn, receive = queue(aws)
     asynchronous = {"maximum_retry_attempts": 0, "dead_letter": arn}

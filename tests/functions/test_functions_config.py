@@ -120,6 +120,8 @@ KINESIS = f"event_source_arn: '{STREAM}', starting_position: LATEST"
         (mapped(f"event_source_arn: '{STREAM}'"), None, "missing-key"),
         (mapped(f"{KINESIS}, maximum_concurrency: 2"), None, "conflicting-keys"),
         (mapped(f"{KINESIS}, parallelization_factor: 11"), None, "out-of-range"),
+        (mapped(f"{SQS}, filter_criteria: ['{{']"), None, "invalid-value"),
+        (one("logging: {system_log_level: WARN}"), None, "conflicting-keys"),
     ],
     ids=[
         "another version",
@@ -146,6 +148,8 @@ KINESIS = f"event_source_arn: '{STREAM}', starting_position: LATEST"
         "a stream without a position",
         "concurrency of a stream",
         "a factor of eleven",
+        "a filter that is no JSON",
+        "a level of a text",
     ],
 )
 def test_problems(text: str, place: tuple[int, int] | None, code: str) -> None:

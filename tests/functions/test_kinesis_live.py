@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,15 @@ class Stream:
     def put(self, *texts: str, key: str | None = None) -> None:
         for text in texts:
             self.kinesis.put_record(StreamName=self.name, Data=text.encode(), PartitionKey=key or text)
+
+    def records(self) -> list[dict[str, Any]]:
+        """What is in the first shard."""
+        shard = self.kinesis.list_shards(StreamName=self.name)["Shards"][0]["ShardId"]
+        first = self.kinesis.get_shard_iterator(StreamName=self.name, ShardId=shard, ShardIteratorType="TRIM_HORIZON")[
+            "ShardIterator"
+        ]
+        records: list[dict[str, Any]] = self.kinesis.get_records(ShardIterator=first)["Records"]
+        return records
 
 
 @pytest.fixture
@@ -64,6 +75,25 @@ def test_records_are_handled_in_order(aws: str, streams: list[Stream], tmp_path:
     assert max(map(len, notes(tmp_path / "notes"))) <= 7
 
 
+def test_records_that_no_filter_lets_pass_are_passed_over(aws: str, streams: list[Stream], tmp_path: Path) -> None:
+    """The checkpoint goes past them, also where the last ones are among them."""
+    streams.append(stream := Stream(aws))
+    stream.put(*(json.dumps({"n": number}) for number in range(10)), "no JSON", key="k")
+    pattern = json.dumps({"data": {"n": [{"numeric": ["<", 3]}, 7]}})
+    with running_host(tmp_path, consumer(tmp_path, stream, filter_criteria=[pattern])) as host:
+        eventually(lambda: len(seen(tmp_path)) >= 4, "records are missing")
+        last = stream.records()[-1]["SequenceNumber"]
+        eventually(lambda: last in checkpoints(host).values(), "the checkpoint stays behind")
+    assert [json.loads(text)["n"] for text in seen(tmp_path)] == [0, 1, 2, 7]
+
+
+def test_a_window_ends_though_nothing_more_comes(aws: str, streams: list[Stream], tmp_path: Path) -> None:
+    streams.append(stream := Stream(aws))
+    stream.put("a", "b", "c")
+    with running_host(tmp_path, consumer(tmp_path, stream, "batches.window", tumbling_window_in_seconds=1)):
+        eventually(lambda: sum(line[1]["count"] for line in notes(tmp_path / "notes") if line[2]) == 3, "no last call")
+
+
 def test_every_shard_is_read(aws: str, streams: list[Stream], tmp_path: Path) -> None:
     streams.append(stream := Stream(aws, shards=3))
     texts = {f"{number:03}" for number in range(30)}
@@ -84,6 +114,27 @@ def test_the_event_is_what_lambda_sends(aws: str, streams: list[Stream], tmp_pat
     assert (record.eventSourceARN, record.kinesis.partitionKey) == (stream.arn, "visitor")
     assert record.kinesis.data in (b'{"page": "/"}', {"page": "/"})
     assert record.eventID == f"shardId-000000000000:{record.kinesis.sequenceNumber}"
+
+
+def test_what_is_given_up_is_whole_in_a_bucket(aws: str, streams: list[Stream], tmp_path: Path) -> None:
+    """Key and `payload` as the Lambda guide has them for S3."""
+    streams.append(stream := Stream(aws))
+    s3, bucket = client("s3", aws, s3={"addressing_style": "path"}), unique("failed")
+    s3.create_bucket(Bucket=bucket)
+    stream.put("poison", key="k")
+    mapping = {"maximum_retry_attempts": 0, "on_failure": f"arn:aws:s3:::{bucket}"}
+    with running_host(tmp_path, consumer(tmp_path, stream, **mapping)) as host:
+        (uuid,) = host.host.mappings()
+        eventually(lambda: s3.list_objects_v2(Bucket=bucket).get("Contents"), "nothing is told")
+    (found,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
+    record = json.loads(s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read())
+    s3.close()
+
+    day = r"\d{4}/\d\d/\d\d/\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d-[0-9a-f-]{36}"
+    assert re.fullmatch(f"aws/lambda/{uuid}/shardId-000000000000/{day}", found["Key"])
+    assert record["KinesisBatchInfo"]["batchSize"] == 1
+    (given_up,) = json.loads(record["payload"])["Records"]
+    assert base64.b64decode(given_up["kinesis"]["data"]) == b"poison"
 
 
 @pytest.mark.parametrize("poison", ["poison", "bad"], ids=["raises", "is reported"])

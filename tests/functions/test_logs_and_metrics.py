@@ -28,7 +28,6 @@ def test_records() -> None:
     of_request = fixed | {"request_id": "r-1", "trace_id": "1-5-a"}
     assert records == [
         fixed | {"message": "at the start"},
-        of_request | {"message": "START RequestId: r-1 Version: $LATEST"},
         of_request | {"message": "one"},
         of_request | {"record": {"level": "INFO"}},
     ]

@@ -14,6 +14,7 @@ from proxy.functions.model import MappingConfig
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:q"
 STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
+FILTER = '{"data": {"a": [1]}}'
 
 
 @pytest.mark.parametrize(
@@ -26,12 +27,22 @@ STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
         ({"EventSourceArn": QUEUE, "BatchSize": 11}, "needs a batching window"),
         ({"EventSourceArn": f"{QUEUE}.fifo", "MaximumBatchingWindowInSeconds": 1}, "no batching window"),
         ({"EventSourceArn": QUEUE, "StartingPosition": "LATEST"}, "StartingPosition cannot be set"),
-        ({"EventSourceArn": QUEUE, "FilterCriteria": {}}, "FilterCriteria cannot be set"),
+        ({"EventSourceArn": QUEUE, "FilterCriteria": {"Filters": [{}]}}, "an object with a Pattern"),
+        ({"EventSourceArn": QUEUE, "FilterCriteria": {"Filters": [{"Pattern": "{"}]}}, "Invalid filter pattern"),
         ({"EventSourceArn": STREAM}, "StartingPosition is required"),
         ({"EventSourceArn": STREAM, "StartingPosition": "AT_TIMESTAMP"}, "StartingPositionTimestamp"),
         (
-            {"EventSourceArn": STREAM, "StartingPosition": "LATEST", "TumblingWindowInSeconds": 10},
-            "TumblingWindowInSeconds cannot be set",
+            {"EventSourceArn": STREAM, "StartingPosition": "LATEST", "TumblingWindowInSeconds": 901},
+            "TumblingWindowInSeconds must be a whole number from 0 to 900",
+        ),
+        (
+            {
+                "EventSourceArn": STREAM,
+                "StartingPosition": "LATEST",
+                "TumblingWindowInSeconds": 10,
+                "ParallelizationFactor": 2,
+            },
+            "remove the parallelization factor",
         ),
         ({"EventSourceArn": STREAM, "StartingPosition": "LATEST", "DestinationConfig": 1}, "must be an object"),
     ],
@@ -63,12 +74,19 @@ def test_defaults() -> None:
         bisects=st.booleans(),
         parallelization_factor=st.integers(1, 10),
         on_failure=st.sampled_from(["", QUEUE]),
+        tumbling_seconds=st.just(0),
+        filters=st.sampled_from([(), ('{"data": {"a": [1]}}', '{"data": {"b": [2]}}')]),
     )
 )
 def test_what_is_shown_can_be_asked_for(mapping: MappingConfig) -> None:
     shown = to_api(mapping, "us-east-1", 0.0)
     read_only = {"UUID", "FunctionArn", "LastModified", "State", "StateTransitionReason"}
     assert from_api("f", {key: value for key, value in shown.items() if key not in read_only}) == mapping
+
+
+def test_a_tumbling_window_is_shown() -> None:
+    asked = {"EventSourceArn": STREAM, "StartingPosition": "LATEST", "TumblingWindowInSeconds": 900}
+    assert to_api(from_api("f", asked), "us-east-1", 0.0)["TumblingWindowInSeconds"] == 900
 
 
 @pytest.mark.parametrize(
@@ -78,11 +96,13 @@ def test_what_is_shown_can_be_asked_for(mapping: MappingConfig) -> None:
         ({"Enabled": False}, {"enabled": False}),
         ({"BatchSize": 7, "MaximumRetryAttempts": 3}, {"batch_size": 7, "maximum_retry_attempts": 3}),
         ({"FunctionResponseTypes": []}, {"reports_failures": False}),
+        ({"FilterCriteria": {"Filters": [{"Pattern": FILTER}]}}, {"filters": (FILTER,)}),
+        ({"FilterCriteria": {}}, {"filters": ()}),
     ],
-    ids=["nothing", "paused", "two values", "a list emptied"],
+    ids=["nothing", "paused", "two values", "a list emptied", "another filter", "filters removed"],
 )
 def test_what_is_not_named_in_a_change_stays(asked: dict[str, Any], expected: dict[str, Any]) -> None:
-    mapping = MappingConfig("f", STREAM, 50, 2, True, bisects=True, on_failure=QUEUE)
+    mapping = MappingConfig("f", STREAM, 50, 2, True, bisects=True, on_failure=QUEUE, filters=('{"data": {"a": [0]}}',))
     assert changed(mapping, asked) == replace(mapping, **expected)
 
 

@@ -82,7 +82,7 @@ def polled(stream: MadeUpStream, kept: Kept, mapping: MappingConfig) -> list[str
             got.append(base64.b64decode(record["kinesis"]["data"]).decode())
         return Outcome(b"null")
 
-    async def send(destination: str, record: dict[str, Any], arn: str) -> None:
+    async def send(destination: str, record: dict[str, Any], arn: str, folder: str) -> None:
         raise AssertionError
 
     async def run() -> None:

@@ -71,6 +71,17 @@ def test_messages_are_handled_and_deleted(aws: str, queues: list[Queue], tmp_pat
     assert max(map(len, batches)) <= 10
 
 
+def test_messages_that_no_filter_lets_pass_are_deleted(aws: str, queues: list[Queue], tmp_path: Path) -> None:
+    queues.append(queue := Queue(aws))
+    queue.send(*(json.dumps({"n": number}) for number in range(12)), "no JSON")
+    pattern = json.dumps({"body": {"n": [{"numeric": [">=", 6]}]}})
+    with running_host(tmp_path, consumer(tmp_path, queue, filter_criteria=[pattern], batch_size=4)):
+        queue.drained()
+    batches = notes(tmp_path / "notes")
+    assert sorted(json.loads(body)["n"] for batch in batches for body in batch) == list(range(6, 12))
+    assert max(map(len, batches)) <= 4
+
+
 def test_the_event_is_what_lambda_sends(aws: str, queues: list[Queue], tmp_path: Path) -> None:
     """Powertools' model, made from AWS's documentation, takes it."""
     queues.append(queue := Queue(aws))

@@ -33,5 +33,10 @@ def stream(event, context):
     return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
 
 
+def window(event, context):
+    _note([len(event["Records"]), event["state"], event["isFinalInvokeForWindow"]])
+    return {"state": {"count": event["state"].get("count", 0) + len(event["Records"])}}
+
+
 def raw(event, context):
     _note(event)
