@@ -1,9 +1,14 @@
 """The services of docker-compose.yml as containers, by docker or by a tool that stands in for it."""
 
 import os
+import socket
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+
+import httpx
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOOL = os.environ.get("CONTAINERS_TOOL")
@@ -19,13 +24,14 @@ class Containers:
     Args:
         project: Its name; containers, volumes and networks begin with it.
         environment: For the variables in docker-compose.yml.
+        arguments: Of every compose command, such as `--profile`.
     """
 
-    def __init__(self, project: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, project: str, environment: Mapping[str, str], *arguments: str) -> None:
         self._project = project
         self._environment = {**os.environ, **environment}
         self._engine = [TOOL, "podman"] if TOOL else ["docker"]
-        self._compose = [TOOL or "docker", "compose", "-p", project]
+        self._compose = [TOOL or "docker", "compose", "-p", project, *arguments]
         if TOOL:
             self._environment.setdefault("PROMETHEUS_VERSION", "latest")
 
@@ -56,14 +62,25 @@ class Containers:
         (container, *_) = self.containers(service)
         return self._run([*self._engine, "exec", container, *command])
 
+    def kill(self, service: str) -> list[str]:
+        """End the containers of a service with SIGKILL; return their names."""
+        killed = self.containers(service)
+        self._run([*self._engine, "kill", "--signal", "KILL", *killed])
+        return killed
+
+    def start(self, containers: list[str]) -> None:
+        """Start containers that were ended; one that was started again by itself stays as it is."""
+        self._run([*self._engine, "start", *containers])
+
     def logs(self, service: str) -> str:
         """The last lines that a service has logged."""
         lines = self._run([*self._compose, "logs", service], check=False).splitlines()
         return "\n".join(lines[-40:])
 
-    def remove(self) -> None:
-        """Remove every container, volume, network and image of the project, also those of an earlier run."""
-        self._run([*self._compose, "down", "-v", "-t", "10", "--remove-orphans", "--rmi", "local"])
+    def remove(self, *, images: bool = True) -> None:
+        """Remove every container, volume and network of the project, also those of an earlier run, and its images."""
+        of_images = ["--rmi", "local"] if images else []
+        self._run([*self._compose, "down", "-v", "-t", "10", "--remove-orphans", *of_images])
 
     def _run(self, command: list[str], seconds: float = COMMAND_SECONDS, *, check: bool = True) -> str:
         done = subprocess.run(
@@ -71,3 +88,20 @@ class Containers:
         )
         assert done.returncode == 0 or not check, f"{command}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def wait_for(what: str, seconds: float, condition: Callable[[], object]) -> None:
+    """Return when `condition()` is true; a server that does not answer yet counts as false."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with suppress(httpx.TransportError):
+            if condition():
+                return
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.1)
