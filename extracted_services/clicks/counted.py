@@ -1,4 +1,4 @@
-"""`python -m extracted_services.clicks.counted`: what is counted so far, one JSON object a line, in order of page and minute."""
+"""`python -m extracted_services.clicks.counted`: what is counted so far, one JSON object a line."""
 
 import argparse
 import json

@@ -4,8 +4,8 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -87,6 +87,38 @@ class Containers:
             command, cwd=REPOSITORY, env=self._environment, capture_output=True, text=True, timeout=seconds
         )
         assert done.returncode == 0 or not check, f"{command}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+class Engine:
+    """Single images and containers, without compose."""
+
+    def __init__(self) -> None:
+        self._engine = [TOOL, "podman"] if TOOL else ["docker"]
+
+    def build(self, image: str, folder: Path, **arguments: str) -> None:
+        """Build the Dockerfile of a folder, with arguments for its ARGs."""
+        flags = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+        self._run(["build", "-t", image, *flags, str(folder)], BUILD_SECONDS)
+
+    @contextmanager
+    def running(self, image: str, ports: Mapping[int, int], environment: Mapping[str, str]) -> Iterator[None]:
+        """Run a container until the block ends; `ports` of this machine are those of the container."""
+        published = [f"--publish=127.0.0.1:{here}:{there}" for here, there in ports.items()]
+        variables = [f"--env={name}={value}" for name, value in environment.items()]
+        (container,) = self._run(["run", "--detach", *published, *variables, image], COMMAND_SECONDS).split()
+        try:
+            yield
+        finally:
+            self._run(["rm", "--force", container], COMMAND_SECONDS)
+
+    def remove_image(self, image: str) -> None:
+        """Remove an image that no container has."""
+        self._run(["rmi", image], COMMAND_SECONDS)
+
+    def _run(self, arguments: list[str], seconds: float) -> str:
+        done = subprocess.run([*self._engine, *arguments], capture_output=True, text=True, timeout=seconds)
+        assert done.returncode == 0, f"{arguments}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
 
