@@ -77,10 +77,12 @@ class Containers:
         lines = self._run([*self._compose, "logs", service], check=False).splitlines()
         return "\n".join(lines[-40:])
 
-    def remove(self, *, images: bool = True) -> None:
-        """Remove every container, volume and network of the project, also those of an earlier run, and its images."""
-        of_images = ["--rmi", "local"] if images else []
-        self._run([*self._compose, "down", "-v", "-t", "10", "--remove-orphans", *of_images])
+    def remove(self) -> None:
+        """Remove every container, volume and network of the project, also those of an earlier run.
+
+        Images stay: the next build starts from their layers, and so does that of another project.
+        """
+        self._run([*self._compose, "down", "-v", "-t", "10", "--remove-orphans"])
 
     def _run(self, command: list[str], seconds: float = COMMAND_SECONDS, *, check: bool = True) -> str:
         done = subprocess.run(

@@ -91,8 +91,7 @@ def demo() -> Iterator[Demo]:
             error.add_note(containers.logs("gateway"))
             raise
         finally:
-            # The images stay: others are built from the same layers.
-            containers.remove(images=False)
+            containers.remove()
 
 
 @contextmanager

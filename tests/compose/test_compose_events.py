@@ -100,7 +100,7 @@ def events() -> Iterator[Events]:
         environment = {"ROUTES_DIR": folder, **{name: str(port) for name, port in ports.items()}}
         files = ("-f", str(REPOSITORY / "docker-compose.yml"), "-f", str(override))
         containers = Containers(PROJECT, environment, *files, "--profile", "events")
-        containers.remove(images=False)
+        containers.remove()
         web, admin = (
             clients.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30))
             for port in ports.values()
