@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 
 from monolith_stub import (
     catalogue,
+    clicks,
     contacts,
     images,
     orders,
@@ -56,6 +57,6 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="The shop", lifespan=lifespan)
     app.add_middleware(BodyLimit, limits=BODY_LIMITS, default=DEFAULT_BODY_LIMIT)
     app.add_exception_handler(RequestValidationError, report_invalid_request)
-    for module in (pages, users, catalogue, orders, contacts, recommendations, payments, images, reports):
+    for module in (pages, users, catalogue, orders, contacts, recommendations, payments, images, reports, clicks):
         app.include_router(module.router)
     return app

@@ -40,6 +40,12 @@ SCHEMA = (
     "CREATE TABLE images (id INTEGER PRIMARY KEY)",
     "CREATE TABLE reports (day TEXT PRIMARY KEY, report TEXT NOT NULL)",
 )
+LATER = (
+    """CREATE TABLE IF NOT EXISTS clicks (
+        page TEXT NOT NULL, minute TEXT NOT NULL, clicks INTEGER NOT NULL, PRIMARY KEY (page, minute))
+        WITHOUT ROWID""",
+)
+"""Tables that databases of the first version have not, and are given."""
 
 
 class Database:
@@ -57,6 +63,8 @@ class Database:
         """
         self._turn_on_wal()
         with self.write() as connection:
+            for statement in LATER:
+                connection.execute(statement)
             if connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
                 return
             for statement in SCHEMA:

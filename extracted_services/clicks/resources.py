@@ -6,10 +6,12 @@ May be run again: what is there stays.
 """
 
 import argparse
+import sys
 from collections.abc import Callable
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 
 def create_clicks(stream: str, table: str, failed: str, shards: int) -> None:
@@ -42,16 +44,21 @@ def _unless_there(make: Callable[[], object]) -> None:
             raise
 
 
-def main() -> None:
-    """Make what the flags name."""
+def main() -> int:
+    """Make what the flags name; return 0 when all of it is there."""
     parser = argparse.ArgumentParser(prog="python -m extracted_services.clicks.resources", description=__doc__)
     parser.add_argument("--stream", default="clicks")
     parser.add_argument("--table", default="clicks")
     parser.add_argument("--failed", default="clicks-failed", help="the queue that is told of records given up")
     parser.add_argument("--shards", type=int, default=2)
     flags = parser.parse_args()
-    create_clicks(flags.stream, flags.table, flags.failed, flags.shards)
+    try:
+        create_clicks(flags.stream, flags.table, flags.failed, flags.shards)
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
+        print(f"stream {flags.stream}: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

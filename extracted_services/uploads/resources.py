@@ -8,13 +8,15 @@ May be run again: what is there stays.
 import argparse
 import io
 import json
+import sys
 import zipfile
 from collections.abc import Callable
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 FAILED_QUEUE = "uploads-failed"
 ORIGINALS = "originals/"
@@ -110,18 +112,23 @@ def _unless_there(make: Callable[[], object], code: str) -> None:
             raise
 
 
-def main() -> None:
-    """Make what the flags ask for."""
+def main() -> int:
+    """Make what the flags ask for; return 0 when all of it is there."""
     parser = argparse.ArgumentParser(prog="python -m extracted_services.uploads.resources", description=__doc__)
     parser.add_argument("--bucket", default="photos")
     parser.add_argument("--functions", required=True, metavar="URL", help="where the function host is")
     parser.add_argument("--analysis", action="store_true", help="the second subscriber, too")
     parser.add_argument("--table", default="image-metadata")
     flags = parser.parse_args()
-    create_uploads(flags.bucket, flags.functions)
-    if flags.analysis:
-        add_analysis(flags.bucket, flags.functions, flags.table)
+    try:
+        create_uploads(flags.bucket, flags.functions)
+        if flags.analysis:
+            add_analysis(flags.bucket, flags.functions, flags.table)
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
+        print(f"bucket {flags.bucket}: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

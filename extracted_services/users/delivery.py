@@ -75,6 +75,33 @@ class TopicDelivery:
             raise DeliveryError(f"topic {self._topic_arn}: an answer without the id of the message")
 
 
+class NotedTopicDelivery:
+    """From the one to the other without a restart: a topic once a file names it, the mail as long as there is none."""
+
+    def __init__(self, note: Path, otherwise: Delivery) -> None:
+        self._note = note
+        self._otherwise = otherwise
+        self._topic: tuple[str, TopicDelivery] | None = None
+
+    def deliver(self, event: Event) -> None:
+        self._present().deliver(event)
+
+    def _present(self) -> Delivery:
+        try:
+            topic_arn = self._note.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return self._otherwise
+        except (OSError, UnicodeDecodeError) as error:
+            # There is a topic, so that nobody is to have a mail from here.
+            raise DeliveryError(f"{self._note} cannot be read: {error}") from error
+        if self._topic is None or self._topic[0] != topic_arn:
+            try:
+                self._topic = topic_arn, TopicDelivery(topic_arn)
+            except ValueError as error:
+                raise DeliveryError(f"{self._note}: {error}") from error
+        return self._topic[1]
+
+
 def region_of(topic_arn: str) -> str:
     """The region in `arn:aws:sns:REGION:ACCOUNT:NAME`; ValueError if it is no such name."""
     parts = topic_arn.split(":")
@@ -86,10 +113,17 @@ def region_of(topic_arn: str) -> str:
 
 
 def delivery_from_environment(environment: Mapping[str, str], data: Path) -> Delivery:
-    """Return what `USERS_TOPIC_ARN`, else `SMTP_HOST` and `SMTP_PORT`, ask for; ValueError names a bad value."""
+    """Return what the environment asks for; ValueError names a bad value.
+
+    `USERS_TOPIC_ARN` is a topic; `USERS_TOPIC_ARN_FILE` is where one will be named; otherwise, and until then, mail is
+    sent by `SMTP_HOST` and `SMTP_PORT`.
+    """
     if topic_arn := environment.get("USERS_TOPIC_ARN"):
         try:
             return TopicDelivery(topic_arn)
         except ValueError as error:
             raise ValueError(f"USERS_TOPIC_ARN={topic_arn}: {error}") from error
-    return MailDelivery(mailer_from_environment(environment, data))
+    mail = MailDelivery(mailer_from_environment(environment, data))
+    if note := environment.get("USERS_TOPIC_ARN_FILE"):
+        return NotedTopicDelivery(Path(note), mail)
+    return mail

@@ -128,7 +128,9 @@ def _of_targets(group: object) -> Iterator[Trouble]:
     assert isinstance(group, dict)
     name = group["name"]
     if group["resolve_error"]:
-        yield Trouble(kind="target", severity="error", text=f"{name}: {group['resolve_error']}")
+        # Without any target it may be one that is not deployed here; who asks for it is among the routes below.
+        severity: Literal["error", "warning"] = "error" if group["targets"] else "warning"
+        yield Trouble(kind="target", severity=severity, text=f"{name}: {group['resolve_error']}")
     if group["fail_open"]:
         yield Trouble(
             kind="target", severity="error", text=f"{name}: no target is healthy, so all of them get requests"

@@ -217,11 +217,8 @@ class _Demo:
         text = (REPOSITORY / "routes.yaml").read_text(encoding="utf-8")
         text = text.replace("port: 8080 ", f"port: {self.args.port} ")
         text = text.replace("$schema=docs/", f"$schema={REPOSITORY / 'docs'}/")
-        before = dict(BEFORE)
-        if self.aws:
-            text = demo_aws.with_aws(text)
-            before |= demo_aws.BEFORE
-        for rule, weights in before.items():
+        text = demo_aws.with_what_runs(text, aws=bool(self.aws))
+        for rule, weights in BEFORE.items():
             text = set_weights(text, rule, weights)
         text = with_https(text, args.https_port)
         write_certificate(folder)

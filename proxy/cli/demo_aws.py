@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,45 +15,11 @@ from proxy.functions.embedded_aws import aws_environment, embedded_aws
 BUCKET: Final = "photos"
 FUNCTIONS: Final = ("uploads", "clicks")
 """Examples with functions: a host for the `functions.yaml` of each."""
-BEFORE: Final = {"uploads": {"monolith": 100, "uploads": 0}}
 SHIFTS: Final = {"uploads": {"monolith": 0, "uploads": 100}}
 
-_RULES: Final = """
-      - name: own-images                      # BY PATH: the number says whose image it is; the demo adds these rules
-        priority: 110
-        conditions:
-          - path-pattern: {regex: "^/api/images/9[0-9]{11}/"}
-        forward: uploads
-
-      - name: uploads                         # BY METHOD AND PATH: each side serves what it has taken
-        priority: 120
-        conditions:
-          - http-request-method: POST
-          - path-pattern: /api/images
-        forward: {monolith: 90, uploads: 10}
-
-      - name: clicks                          # STORAGE FIRST: no code runs between the client and the stream
-        priority: 130
-        conditions:
-          - http-request-method: POST
-          - path-pattern: /api/clicks
-        forward: clicks
-"""
-_GROUPS: Final = """
-  uploads:
-    targets:
-      - ${UPLOADS_URL}
-    health_check: {path: /health, interval_seconds: 5, timeout_seconds: 2, healthy_threshold_count: 2}
-
-  clicks:
-    local:
-      event:
-        integration_subtype: Kinesis-PutRecord
-        request_parameters:
-          StreamName: clicks
-          Data: $request.body
-          PartitionKey: $request.body.page
-"""
+_WITHOUT_AWS: Final = ("own-images", "uploads", "clicks-preview", "clicks")
+_NEVER: Final = ("nightly-report",)
+"""What the demo has nobody for, rule or target group: the scheduler is of the containers only."""
 
 
 @contextlib.contextmanager
@@ -69,10 +36,14 @@ def aws_for(wanted: bool) -> Iterator[Mapping[str, str]]:
         yield aws_environment(endpoint)
 
 
-def with_aws(table: str) -> str:
-    """The repository's `routes.yaml` with the rules and target groups of uploads and clicks."""
-    listeners, groups, rest = table.partition("\ntarget_groups:")
-    return listeners.rstrip("\n") + "\n" + _RULES + groups + rest.rstrip("\n") + "\n" + _GROUPS
+def with_what_runs(table: str, *, aws: bool) -> str:
+    """The repository's `routes.yaml` without the rules and target groups of what this demo does not start.
+
+    They stand in paragraphs of their own, as every rule and every group of that file.
+    """
+    names = "|".join(_NEVER if aws else (*_WITHOUT_AWS, *_NEVER))
+    left_out = re.compile(rf" +(- name: )?({names})(:? +#.*|:|)")
+    return "\n\n".join(part for part in table.split("\n\n") if not left_out.fullmatch(part.partition("\n")[0]))
 
 
 def create_resources(repository: Path, functions_url: str, environment: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ from proxy.config.events import EVENT
 from proxy.config.model import EventConfig, FunctionConfig
 from proxy.config.problem import Place, Report
 from proxy.config.records import Field, Fields, Record
-from proxy.config.shapes import Choice, Fault, Text, unquoted
+from proxy.config.shapes import Choice, Fault, Integer, Text, unquoted
 from proxy.config.tree import Scalar
 
 
@@ -52,7 +52,13 @@ ENDPOINT = Field(
     "Where Lambda, or the service that takes the event, is: http://host:port. Default: AWS_ENDPOINT_URL_LAMBDA (_SQS "
     "and so on), else AWS_ENDPOINT_URL, else AWS.",
 )
-OF_FUNCTIONS = (PAYLOAD, INVOCATION)
+MAXIMUM_CONCURRENCY = Field(
+    "maximum_concurrency",
+    Integer(1, 10_000),
+    "Calls of a gateway process at the same time; further ones wait for their turn. 1 for AWS's runtime emulator. "
+    "Default: any number.",
+)
+OF_FUNCTIONS = (PAYLOAD, INVOCATION, MAXIMUM_CONCURRENCY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,7 @@ class LocalConfig:
             cast(Any, self.fields.get(INVOCATION, "sync")),
             self.fields.get(ENDPOINT, ""),
             multi_value,
+            self.fields.get(MAXIMUM_CONCURRENCY, 0),
         )
 
     def event(self) -> EventConfig | None:

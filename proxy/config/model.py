@@ -259,7 +259,7 @@ class FunctionConfig:
     """The function of a group with `target_type: lambda` (alb.md 7), and how `local` wants it called.
 
     `name` is its name or ARN, alias or version included; `target_group` is the group's. `endpoint` is empty where the
-    environment decides.
+    environment decides, `maximum_concurrency` 0 where calls are not counted.
     """
 
     name: str
@@ -268,6 +268,7 @@ class FunctionConfig:
     invocation: Literal["sync", "async"] = "sync"
     endpoint: str = ""
     multi_value: bool = False
+    maximum_concurrency: int = 0
 
 
 EventSubtype = Literal["EventBridge-PutEvents", "SQS-SendMessage", "SNS-Publish", "Kinesis-PutRecord"]

@@ -64,10 +64,10 @@ def _event_group(fields: Fields, local: LocalConfig) -> TargetGroupConfig:
         if fields.has(field):
             message = f"a group with local.event has no {field.name}: remove one of the two"
             fields.error("conflicting-keys", field, message)
-    for field in OF_FUNCTIONS:
-        if local.fields.has(field):
-            message = f"{field.name} is for groups with target_type: lambda"
-            local.fields.error("not-for-target-type", field, message)
+    for word in OF_FUNCTIONS:
+        if local.fields.has(word):
+            message = f"{word.name} is for groups with target_type: lambda"
+            local.fields.error("not-for-target-type", word, message)
     event = local.event()
     targets = () if event is None else (TargetConfig("event", event.subtype, 0, fields.place),)
     unchecked = HealthCheckConfig(enabled=False)

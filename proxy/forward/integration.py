@@ -18,6 +18,7 @@ from proxy.config.model import TargetGroupConfig
 from proxy.errors import IntegrationError, TargetClosedError, TargetConnectTimeout, TargetError
 from proxy.forward.connection import Receiver, TargetConnection
 from proxy.forward.pool import Pool, TargetPool
+from proxy.forward.turns import Turns
 from proxy.http1.body import ChunkedBody, decode_chunked
 from proxy.http1.head import CHUNKED, Headers, RequestHead, ResponseHead, request_body_length
 from proxy.integrations.chosen import integration_of
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 """Methods whose call is repeated if a kept connection turns out to be closed (RFC 9110 9.2.2)."""
+LONGEST_CALL_SECONDS: Final = 900.0
+"""No function runs longer (AWS Lambda quotas)."""
 _OF_THE_CONNECTION: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding"})
 
 
@@ -64,6 +67,7 @@ class IntegrationCall:
         "_data",
         "_decoded",
         "_decoder",
+        "_has_turn",
         "_head",
         "_integration",
         "_is_gathered",
@@ -77,6 +81,7 @@ class IntegrationCall:
         "_task",
         "_timer",
         "_to_head",
+        "_turns",
         "keep_alive",
         "received_any",
         "used",
@@ -84,12 +89,14 @@ class IntegrationCall:
 
     was_stale = False
 
-    def __init__(self, pool: Pool, integration: Integration) -> None:
+    def __init__(self, pool: Pool, integration: Integration, turns: Turns | None = None) -> None:
         self.keep_alive = True
         self.received_any = False
         self.used = True
         self._pool = pool
         self._integration = integration
+        self._turns = turns
+        self._has_turn = False
         self._receiver: Caller | None = None
         self._to_head = False
         self._head: RequestHead | None = None
@@ -155,12 +162,16 @@ class IntegrationCall:
         """There are no tunnels to services."""
 
     def close(self, *, flush: bool = False) -> None:
-        """Forget the receiver and the call; what the service has begun it may well finish."""
+        """Forget the receiver and the call; what the service has begun it may well finish.
+
+        Where calls are counted it is left to finish: until its reply is there it has its turn.
+        """
         self._receiver = None
         self._stop_waiting()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._has_turn and self._connection is not None:
+            self._timer = asyncio.get_running_loop().call_later(LONGEST_CALL_SECONDS, self._drop)
+        else:
+            self._drop()
 
     def release(self) -> None:
         """The response was given; the connection is back in its pool already."""
@@ -198,6 +209,13 @@ class IntegrationCall:
         if self._integration.timeout_seconds:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._integration.timeout_seconds, self._late)
+        if self._turns is None:
+            self._begin()
+        else:
+            self._turns.ask(self._begin)
+
+    def _begin(self) -> None:
+        self._has_turn = self._turns is not None
         self._call(self._pool.take_idle())
 
     def _call(self, connection: TargetConnection | None) -> None:
@@ -249,6 +267,7 @@ class IntegrationCall:
                 connection.pool.release(connection, now)
             else:
                 connection.close()
+        self._end_turn()
         self._answer(now)
 
     def response_failed(self, error: TargetError) -> None:
@@ -257,7 +276,8 @@ class IntegrationCall:
         head = self._head
         assert head is not None
         is_stale = connection is not None and connection.used and isinstance(error, TargetClosedError)
-        may_repeat = not error.sent or head.method in IDEMPOTENT or self._integration.is_repeatable
+        is_safe = not error.sent or head.method in IDEMPOTENT or self._integration.is_repeatable
+        may_repeat = self._receiver is not None and is_safe
         if is_stale and may_repeat and not self.received_any and not self._is_repeated:
             self._is_repeated = True
             self._call(None)
@@ -285,6 +305,7 @@ class IntegrationCall:
         reply, receiver = self._reply, self._receiver
         assert reply is not None
         if receiver is None:
+            self._stop_waiting()
             return
         try:
             answer = self._integration.answer(Reply(reply.status, reply.fields, b"".join(self._payload)))
@@ -321,6 +342,21 @@ class IntegrationCall:
     def _fault_of(self, word: str, detail: str, status: int = 502) -> IntegrationError:
         return IntegrationError(f"{self._integration.prefix}{word}", detail, status=status)
 
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        self._end_turn()
+
+    def _end_turn(self) -> None:
+        if self._turns is None:
+            return
+        if self._has_turn:
+            self._has_turn = False
+            self._turns.give_back()
+        else:
+            self._turns.leave(self._begin)
+
     def _stop_waiting(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -333,7 +369,7 @@ class IntegrationCall:
 class IntegrationPool(TargetPool):
     """The way to the service behind a target. Calls need no connection of their own, so there is always one at hand."""
 
-    __slots__ = ("_fault", "_integration", "_prefix", "_service_pool")
+    __slots__ = ("_fault", "_integration", "_prefix", "_service_pool", "_turns")
 
     def __init__(self, target: Target, config: TargetGroupConfig) -> None:
         super().__init__(target)
@@ -346,12 +382,14 @@ class IntegrationPool(TargetPool):
             logger.warning("target group %s: %s", config.name, error)
             return
         endpoint = self._integration.service.endpoint
+        most = config.function.maximum_concurrency if config.function is not None else 0
+        self._turns = Turns(most) if most else None
         self._service_pool = Pool(Target(endpoint.scheme, endpoint.host, endpoint.port), verified_tls)
 
     def take_idle(self) -> IntegrationCall:
         if self._fault:
             raise IntegrationError(f"{self._prefix}ConnectionError", self._fault)
-        return IntegrationCall(self._service_pool, self._integration)
+        return IntegrationCall(self._service_pool, self._integration, self._turns)
 
     async def connect(self) -> IntegrationCall:
         return self.take_idle()

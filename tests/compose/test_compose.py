@@ -6,12 +6,10 @@ Needs docker with its compose plugin, or what the environment variable CONTAINER
 import json
 import re
 import shutil
-import socket
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from containers import Containers
+from containers import Containers, free_port, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -94,23 +92,6 @@ def demo() -> Iterator[Demo]:
             raise
         finally:
             containers.remove()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
-
-
-def wait_for(what: str, seconds: float, condition: Callable[[], object]) -> None:
-    """Return when `condition()` is true; a server that does not answer yet counts as false."""
-    deadline = time.monotonic() + seconds
-    while True:
-        with suppress(httpx.TransportError):
-            if condition():
-                return
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.1)
 
 
 @contextmanager

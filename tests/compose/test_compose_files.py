@@ -18,9 +18,9 @@ PROMETHEUS = yaml.safe_load((REPOSITORY / "observability" / "prometheus.yml").re
 ROUTES = (REPOSITORY / "routes.yaml").read_text()
 APPLICATIONS = (
     *("gateway", "monolith", "users", "recommendations", "contacts", "payments"),
-    *("email", "nightly-report", "scheduler"),
+    *("email", "nightly-report", "scheduler", "uploads", "functions"),
 )
-ONCE = ("users-setup", "email-setup")
+ONCE = ("users-setup", "email-setup", "uploads-setup", "clicks-setup")
 """They make what is missing and end."""
 
 every_service = pytest.mark.parametrize("service", SERVICES)
@@ -91,11 +91,35 @@ def test_an_image_runs_as_a_user_of_its_own(service: str) -> None:
 def test_workers_and_schedules_are_there_on_demand_only() -> None:
     on_demand = {name for name, each in SERVICES.items() if each.get("profiles") == ["events"]}
 
-    assert on_demand == {"aws", *ONCE, "email", "nightly-report", "scheduler"}
+    assert on_demand == {"aws", *ONCE, "email", "nightly-report", "scheduler", "uploads", "functions"}
+
+
+def test_the_profile_needs_no_variable() -> None:
+    """`--profile` is no variable that the file could ask for, so that the topic is told of in a file."""
+    noted = SERVICES["users"]["environment"]["USERS_TOPIC_ARN_FILE"]
+
     assert SERVICES["users"]["environment"]["USERS_TOPIC_ARN"] == "${USERS_TOPIC_ARN:-}"
+    assert SERVICES["users-setup"]["command"][-2:] == ["--note", noted]
+    assert SERVICES["users-setup"]["volumes"] == SERVICES["users"]["volumes"] == ["users-data:/data"]
+    assert noted.startswith("/data/")
 
 
-@pytest.mark.parametrize("service", ["users", *ONCE, "email"])
+def test_the_host_s_functions_are_those_of_the_teams() -> None:
+    def functions(file: str, folder: str = "") -> dict[str, Any]:
+        read: dict[str, Any] = yaml.safe_load((REPOSITORY / "extracted_services" / file).read_text())["functions"]
+        return {name: {**each, "code": folder + each["code"]} for name, each in read.items()}
+
+    of_teams = functions("uploads/functions.yaml", "uploads/") | functions("clicks/functions.yaml", "clicks/")
+    assert functions("functions.yaml") == of_teams
+
+
+def test_buckets_tell_the_function_host_where_it_listens() -> None:
+    (port,) = exposed("functions")
+
+    assert f"http://functions:{port}" in SERVICES["uploads-setup"]["command"]
+
+
+@pytest.mark.parametrize("service", ["gateway", "users", *ONCE, "email", "uploads", "functions"])
 def test_who_speaks_to_aws_is_told_where_it_is(service: str) -> None:
     assert SERVICES[service]["environment"]["AWS_ENDPOINT_URL"] == "http://aws:4566"
     assert SERVICES["aws"]["environment"]["GATEWAY_PORT"] == "4566"
@@ -114,7 +138,7 @@ def test_both_readers_of_the_shop_s_database_have_the_shop_s_user_id() -> None:
         assert "monolith-data:/shop" in SERVICES[service]["volumes"]
 
 
-@pytest.mark.parametrize("service", ["monolith", "users", "recommendations", "contacts", "payments"])
+@pytest.mark.parametrize("service", [service for service in APPLICATIONS if service != "gateway"])
 def test_a_service_behind_the_gateway_has_no_port_on_the_host(service: str) -> None:
     assert "ports" not in SERVICES[service]
 
@@ -139,11 +163,13 @@ def test_the_table_is_mounted_by_its_folder_so_that_editors_can_replace_it() -> 
     assert "STRANGLER_CONFIG=/etc/strangler/routes.yaml" in dockerfile("gateway")
 
 
-@pytest.mark.parametrize("group", ["monolith", "users", "recommendations", "contacts", "payments"])
+@pytest.mark.parametrize(
+    "group", ["monolith", "users", "recommendations", "contacts", "payments", "nightly-report", "uploads"]
+)
 def test_the_default_target_of_a_group_is_the_service_of_its_name(group: str) -> None:
     (port,) = exposed(group)
 
-    assert f"${{{group.upper()}_URL:-http://{group}:{port}}}" in ROUTES
+    assert f"${{{group.upper().replace('-', '_')}_URL:-http://{group}:{port}}}" in ROUTES
 
 
 def test_prometheus_scrapes_the_admin_port_by_a_name_that_it_knows() -> None:

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from proxy.config.load import load_with_warnings
+from proxy.config.model import ForwardConfig
 from proxy.rules.compile import compile_table
 from proxy.rules.request import RequestView
 
@@ -39,6 +40,14 @@ DECISIONS = [
     ("POST", "localhost:8080", "/api/payments", [], "payments"),
     ("GET", "localhost:8080", "/api/payments/900000000007", [], "own-payments"),
     ("GET", "localhost:8080", "/api/payments/907", [], "default"),
+    ("GET", "localhost:8080", "/api/reports/nightly/2026-01-31", [], "nightly-report"),
+    ("POST", "localhost:8080", "/api/reports/nightly", [], "nightly-report"),
+    ("GET", "localhost:8080", "/api/images/900000000007/thumb", [], "own-images"),
+    ("GET", "localhost:8080", "/api/images/7/thumb", [], "default"),
+    ("POST", "localhost:8080", "/api/images", [], "uploads"),
+    ("POST", "clicks.mycompany.com", "/api/clicks", [], "clicks-preview"),
+    ("POST", "localhost:8080", "/api/clicks", [], "clicks"),
+    ("GET", "localhost:8080", "/api/clicks", [], "default"),
 ]
 
 
@@ -60,17 +69,35 @@ def test_there_is_an_example_of_every_rule() -> None:
 
 
 def test_every_group_is_checked_each_5_seconds() -> None:
-    assert {group.health_check.interval_seconds for group in CONFIG.target_groups.values()} == {5}
+    checked = [group for group in CONFIG.target_groups.values() if group.event is None]
+    assert {group.health_check.interval_seconds for group in checked} == {5}
+
+
+def test_without_the_profile_events_nothing_goes_where_nobody_is() -> None:
+    """But for images with a number that only the service behind it gives."""
+    there = {"monolith", "users", "recommendations", "contacts", "payments"}
+    reached = {
+        rule.name: {group for group, weight in rule.action.weights if weight} - there
+        for rule in CONFIG.listeners[0].rules
+        if isinstance(rule.action, ForwardConfig)
+    }
+
+    assert {name: groups for name, groups in reached.items() if groups} == {
+        "own-images": {"uploads"},
+        "clicks-preview": {"clicks"},
+    }
 
 
 def test_the_environment_says_where_targets_are() -> None:
     environment = {f"{name}_URL": f"http://127.0.0.1:{port}" for name, port in PORTS.items()}
     config, _ = load_with_warnings(PATH.read_bytes(), environment, PATH.name)
 
-    assert {name.upper(): group.targets[0].port for name, group in config.target_groups.items()} == PORTS
+    found = {name.upper().replace("-", "_"): group.targets[0].port for name, group in config.target_groups.items()}
+    assert found == PORTS | {"CLICKS": 0}
 
 
 PORTS = {"MONOLITH": 7001, "USERS": 7002, "RECOMMENDATIONS": 7003, "CONTACTS": 7004, "PAYMENTS": 7005}
+PORTS |= {"NIGHTLY_REPORT": 7006, "UPLOADS": 7007}
 
 
 def test_the_first_line_names_the_schema() -> None:

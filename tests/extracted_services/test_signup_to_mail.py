@@ -330,6 +330,40 @@ def test_a_bad_topic_is_named(tmp_path: Path) -> None:
         delivery_from_environment({"USERS_TOPIC_ARN": "users"}, tmp_path)
 
 
+def test_a_topic_takes_over_when_a_file_names_it_and_hands_back_when_it_is_gone(
+    aws_endpoint: str, tmp_path: Path
+) -> None:
+    """Without a restart, by what the topic's setup leaves: no event becomes a mail here and a message there."""
+    note, environment = tmp_path / "topic-arn", aws_environment(aws_endpoint)
+    with running(USERS, tmp_path / "users", {**environment, "USERS_TOPIC_ARN_FILE": str(note)}) as users:
+
+        def signed_up(name: str, delivered: int) -> int:
+            users.http.post("/api/users", json={**SIGNUP, "email": f"{name}@example.org"}).raise_for_status()
+            assert eventually(lambda: users.log.read_text().count(" delivered (") == delivered)
+            return len(users.mail)
+
+        assert signed_up("before", 1) == 1
+        setup = command("users.setup", "--topic", unique("users"), "--note", str(note), environment=environment)
+        assert note.read_text() == setup.stdout.strip()
+        assert signed_up("with", 2) == 1
+        note.unlink()
+        assert signed_up("after", 3) == 2
+
+
+@pytest.mark.parametrize("content", [b"users", b"\xff", None], ids=["no ARN", "no text", "a folder"])
+def test_a_note_that_cannot_be_used_sends_no_mail(content: bytes | None, tmp_path: Path) -> None:
+    note = tmp_path / "topic-arn"
+    if content is None:
+        note.mkdir()
+    else:
+        note.write_bytes(content)
+    delivery = delivery_from_environment({"USERS_TOPIC_ARN_FILE": str(note)}, tmp_path)
+
+    with pytest.raises(DeliveryError, match="topic-arn"):
+        delivery.deliver(Event("{}", {}))
+    assert not (tmp_path / "mail").exists()
+
+
 def test_mail_that_an_older_version_has_left_is_delivered(tmp_path: Path) -> None:
     """Version 1 kept whole mails in its outbox."""
     with closing(sqlite3.connect(tmp_path / "users.sqlite3")) as connection, connection:

@@ -80,7 +80,7 @@ def test_the_image_function_has_its_handler_in_the_image() -> None:
     folder = PATH.parent / function["Metadata"]["DockerContext"]
     dockerfile = (folder / function["Metadata"]["Dockerfile"]).read_text()
     assert function["Properties"]["PackageType"] == "Image"
-    assert "FROM public.ecr.aws/lambda/python:3.13" in dockerfile
+    assert "ARG BASE=public.ecr.aws/lambda/python:3.13\nFROM ${BASE}\n" in dockerfile
     assert 'CMD ["analyse.handler"]' in dockerfile
     assert "def handler(" in (folder / "analyse.py").read_text()
 

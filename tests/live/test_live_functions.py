@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -53,6 +54,7 @@ def ask(live: LiveGateway, data: bytes, to: str = "GET") -> Message:
         return client.response(to=to)
 
 
+UPGRADE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n"
 GET = b"GET /a%20b?x=1%2B2&x=3 HTTP/1.1\r\nHost: shop.example\r\nX-One: 1\r\nX-One: 2\r\n\r\n"
 
 
@@ -193,7 +195,7 @@ def test_a_result_over_a_mebibyte_is_502(live: LiveGateway, invoke: InvokeServer
 def test_an_upgrade_is_400(live: LiveGateway, invoke: InvokeServer) -> None:
     response = ask(
         live,
-        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        UPGRADE,
     )
 
     assert response.status == 400
@@ -483,3 +485,92 @@ def test_a_reload_does_not_cut_a_call(live: LiveGateway, invoke: InvokeServer) -
         use_table(live, table(invoke.port).replace("[users]", "[others]"))
         may_answer.set()
         assert client.response().status == 200
+
+
+class OneAtATime:
+    """A function that answers when it may, and counts how many of its calls there are at once."""
+
+    def __init__(self, invoke: InvokeServer) -> None:
+        self._invoke = invoke
+        self._may_answer = threading.Semaphore(0)
+        self._running = 0
+        self.most = 0
+        invoke.script = self._script
+
+    def _script(self, wire: Wire) -> None:
+        while True:
+            self._invoke.take(wire)
+            self._running += 1
+            self.most = max(self.most, self._running)
+            assert self._may_answer.acquire(timeout=PATIENCE)
+            self._running -= 1
+            wire.send(self._invoke.reply)
+
+    def answer(self, calls: int) -> None:
+        self._may_answer.release(calls)
+
+
+@pytest.fixture
+def limited(invoke: InvokeServer) -> Iterator[tuple[LiveGateway, OneAtATime]]:
+    gateway = gateway_with(table(invoke.port, ", maximum_concurrency: 1"))
+    yield gateway, OneAtATime(invoke)
+    gateway.close()
+
+
+def refused_at_once(live: LiveGateway) -> None:
+    """A request that needs no call is answered: what came before it has been read."""
+    assert ask(live, UPGRADE).status == 400
+
+
+def test_calls_beyond_the_limit_wait_for_their_turn(
+    limited: tuple[LiveGateway, OneAtATime], invoke: InvokeServer
+) -> None:
+    live, function = limited
+    with contextlib.ExitStack() as clients:
+        wires = [clients.enter_context(connect(live.port)) for _ in range(6)]
+        for wire in wires:
+            wire.send(GET)
+        refused_at_once(live)
+        function.answer(6)
+        assert [wire.response().status for wire in wires] == [200] * 6
+    assert (len(invoke.requests), function.most) == (6, 1)
+
+
+def test_a_call_whose_client_leaves_keeps_its_turn_to_its_end(
+    limited: tuple[LiveGateway, OneAtATime], invoke: InvokeServer
+) -> None:
+    """The function goes on all the same: a second call would be one beside it."""
+    live, function = limited
+    with connect(live.port) as leaving:
+        leaving.send(GET)
+        wait_until(lambda: bool(invoke.requests), "the function is not called")
+    assert live.record().status == 460
+    with connect(live.port) as client:
+        client.send(GET)
+        refused_at_once(live)
+        function.answer(2)
+        assert client.response().status == 200
+    assert (len(invoke.requests), function.most) == (2, 1)
+
+
+def test_a_client_that_leaves_the_line_is_not_called_for(
+    limited: tuple[LiveGateway, OneAtATime], invoke: InvokeServer
+) -> None:
+    live, function = limited
+    with connect(live.port) as first, connect(live.port) as last:
+        first.send(GET)
+        wait_until(lambda: bool(invoke.requests), "the function is not called")
+        with connect(live.port) as leaving:
+            leaving.send(GET)
+            refused_at_once(live)
+        wait_until(lambda: any(each.status == 460 for each in live.records.all), "the client is still there")
+        last.send(GET)
+        function.answer(2)
+        assert [first.response().status, last.response().status] == [200, 200]
+    assert (len(invoke.requests), function.most) == (2, 1)
+
+
+def test_a_call_that_fails_ends_its_turn() -> None:
+    live = gateway_with(table(refused_port(), ", maximum_concurrency: 1"))
+    assert [ask(live, GET).status for _ in range(3)] == [502] * 3
+    live.close()

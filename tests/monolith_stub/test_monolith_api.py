@@ -45,6 +45,19 @@ def test_health_names_who_answered(shop: Running) -> None:
     assert (bad.status_code, bad.headers["X-Served-By"]) == (404, "monolith")
 
 
+def test_clicks_are_counted_by_page_and_minute(shop: Running) -> None:
+    """What streaming does elsewhere, within the request."""
+    pages = ["/tea", "/tea", "/mugs"]
+    statuses = [shop.http.post("/api/clicks", json={"page": page}).status_code for page in pages]
+    counted: dict[str, int] = {}
+    for each in shop.http.get("/api/clicks").json()["clicks"]:
+        counted[each["page"]] = counted.get(each["page"], 0) + each["clicks"]
+
+    assert statuses == [202] * 3
+    assert counted == {"/tea": 2, "/mugs": 1}
+    assert shop.http.post("/api/clicks", json={"page": "tea"}).status_code == 422
+
+
 def test_front_page_links_lead_somewhere(shop: Running) -> None:
     """No link of the front page is dead."""
     page = shop.http.get("/")
