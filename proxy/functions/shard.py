@@ -32,7 +32,6 @@ from proxy.functions.model import (
     function_arn,
 )
 from proxy.functions.records import batch_record
-from proxy.functions.tracing import new_trace_id
 
 FINISHED: Final = "FINISHED"
 """The checkpoint of a shard that has ended and is done."""
@@ -182,7 +181,7 @@ class Shard:
                 continue
             piece = step.to_do[0]
             request_id = str(uuid.uuid4())
-            invocation = Invocation(request_id, events.payload([one.data for one in piece.records]), new_trace_id())
+            invocation = Invocation(request_id, events.payload([one.data for one in piece.records]), "")
             try:
                 outcome = await self._invoke(self._mapping.function, invocation)
             except (ThrottledError, OSError) as error:
