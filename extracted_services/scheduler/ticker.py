@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Sequence
@@ -49,12 +50,12 @@ class Task(Protocol):
 def run_command(schedule: Schedule, run: Run, stopping: threading.Event) -> int:
     """Run the command with what it may want to know in its environment; its output becomes log lines of the run."""
     scheduled_time = run.scheduled_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    trace = current_trace() or trace_of({})
+    trace = current_trace() or trace_of({})._replace(parent_id=secrets.token_hex(8))
     variables = {
         "SCHEDULE_NAME": schedule.name,
         "SCHEDULED_TIME": scheduled_time,
         "RUN_ID": run.run_id,
-        **({"TRACEPARENT": trace.headers()["traceparent"]} if trace.parent_id else {}),
+        "TRACEPARENT": trace.headers()["traceparent"],
     }
 
     def on_line(line: str) -> None:

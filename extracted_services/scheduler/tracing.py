@@ -130,8 +130,8 @@ class _Exporter:
         self._resource = self._provider.resource
         if str(self._resource.attributes["service.name"]).startswith("unknown_service"):
             self._resource = self._resource.merge(Resource({"service.name": __package__.rpartition(".")[2]}))
-        self._exporter = OTLPSpanExporter()
-        self._processor = BatchSpanProcessor(self._exporter)
+        self._exporter: Any = OTLPSpanExporter()
+        self._processor: Any = BatchSpanProcessor(self._exporter)
         atexit.register(self._end)
 
     def samples(self, trace: Trace, name: str) -> bool:
@@ -143,8 +143,8 @@ class _Exporter:
             # A sender that has decided and names no span: any span stands for it.
             sender = _context(trace.trace_id, trace.parent_id or "1", trace.sampled)
             parent = set_span_in_context(NonRecordingSpan(sender))
-        sampler = self._provider.sampler
-        return bool(sampler.should_sample(parent, int(trace.trace_id, 16), name).decision.is_sampled())
+        decision: Any = self._provider.sampler.should_sample(parent, int(trace.trace_id, 16), name).decision
+        return bool(decision.is_sampled())
 
     def export(self, made: Span, kind: Kind, parent_id: str, began: int) -> None:
         """Take a span that has ended just now."""

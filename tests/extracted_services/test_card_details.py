@@ -91,7 +91,8 @@ def test_a_card_in_the_path_is_in_no_line_of_the_service(tmp_path: Path, path: s
     with running("extracted_services.payments", tmp_path / "payments") as payments:
         payments.http.get(path)
         log = payments.log.read_text()
-    assert "[redacted]" in log
+    # The query is left out as a whole.
+    assert ("/api/payments/1" if "?" in path else "[redacted]") in log
     assert not SPELLED.search(log)
 
 
