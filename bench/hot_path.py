@@ -1,6 +1,6 @@
 """What one forwarded request costs in the gateway itself: no sockets, no kernel.
 
-python -m bench.hot_path [--profile]
+python -m bench.hot_path [--profile] [--spans | --rewrite-traceparent]
 
 Both protocol classes run with transports that only take notes, over the mixed table of 100 rules and the load of
 `bench.compare`. Calls are counted, which gives the same number each time; microseconds depend on the machine.
@@ -35,7 +35,10 @@ from proxy.forward.transports import pool_of
 from proxy.gateway import Gateway
 from proxy.listen.protocol import ListenerProtocol
 from proxy.observe.metrics import Metrics
+from proxy.observe.request_spans import RequestSpans
 from proxy.runtime import build
+from proxy.tracing.export import SpanExport
+from proxy.tracing.span import Span
 
 PORT = 8080
 RESPONSE = (
@@ -94,10 +97,10 @@ def conditions_of(rule: Rule) -> list[ConditionConfig]:
     return found
 
 
-def forwarder(config: Config) -> Callable[[bytes], bytes]:
+def forwarder(config: Config, spans: RequestSpans | None = None) -> Callable[[bytes], bytes]:
     """A function that lets one request pass through the gateway and returns what the client gets."""
     metrics = Metrics()
-    gateway = Gateway(build(config, metrics), metrics)
+    gateway = Gateway(build(config, metrics), metrics, spans=spans)
     client_side, target_side = Transport(), Transport()
     client: Any = ListenerProtocol(None, _Server(), {"gateway": gateway})  # type: ignore[arg-type]
     client.connection_made(client_side)
@@ -113,6 +116,20 @@ def forwarder(config: Config) -> Callable[[bytes], bytes]:
         return client_side.written
 
     return forward
+
+
+def encoding_spans(*, rewrites: bool) -> RequestSpans:
+    """Spans as for a collector, without one."""
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+
+    from proxy.tracing.otlp import OtlpCollector
+
+    class Encoding(OtlpCollector):
+        def send(self, spans: list[Span]) -> bool:
+            encode_spans([self.readable(span) for span in spans]).SerializeToString()
+            return True
+
+    return RequestSpans(SpanExport(Encoding("http://127.0.0.1:9", "bench", "0")), rewrites=rewrites)
 
 
 def count_calls(forward: Callable[[bytes], bytes], requests: list[bytes]) -> tuple[float, float, Counter[str]]:
@@ -141,8 +158,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rules", type=int, default=100)
     parser.add_argument("--profile", action="store_true", help="where the time goes, by cProfile")
+    parser.add_argument("--spans", action="store_true", help="make and encode spans of each request, and send none")
+    parser.add_argument("--rewrite-traceparent", action="store_true", help="the same, and tell targets of them")
     args = parser.parse_args()
-    forward = forwarder(mixed_config(args.rules))
+    spans = encoding_spans(rewrites=args.rewrite_traceparent) if args.spans or args.rewrite_traceparent else None
+    forward = forwarder(mixed_config(args.rules), spans)
     requests = [request.head.encode() for request in load(mixed_rules(args.rules))]
     assert all(forward(request).startswith(b"HTTP/1.1 200 OK\r\n") for request in requests)
     python, c, functions = count_calls(forward, requests)

@@ -66,12 +66,13 @@ class OtlpCollector:
         )
 
     def send(self, spans: list[Span]) -> bool:
-        return self._exporter.export([self._readable(span) for span in spans]) is SpanExportResult.SUCCESS
+        return self._exporter.export([self.readable(span) for span in spans]) is SpanExportResult.SUCCESS
 
     def close(self) -> None:
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
-    def _readable(self, span: Span) -> ReadableSpan:
+    def readable(self, span: Span) -> ReadableSpan:
+        """The span as the SDK has it."""
         return ReadableSpan(
             span.name,
             context=_context(span.trace_id, span.span_id, is_remote=False),
