@@ -131,7 +131,7 @@ class RequestExchange(RequestRecord):
         self.head_at = 0.0
         self.ended_at = 0.0
         self.overhead = 0.0
-        self.listener = listener.config.name
+        self.listener = listener.name
         self.rule = ""
         self.priority = None
         self.target_group = ""
@@ -235,9 +235,8 @@ class RequestExchange(RequestRecord):
                 self._carry_out(rule, view, body)
         except GatewayError as error:
             self._fail(error)
-        now = time.perf_counter()
         if not self.ended_at:
-            self.overhead += now - self.received_at
+            self.overhead += (self.sent_at or time.perf_counter()) - self.received_at
 
     def _authenticate(self, rule: CompiledRule, authenticate: Authenticate, body: bytes) -> None:
         """Make sure of who asks; a question to an identity provider is a task, while which the client is not read."""

@@ -146,7 +146,7 @@ class Gateway:
         record = RefusedRequest()
         record.started_at = time.time()
         record.received_at = received_at
-        record.listener = listener.config.name if listener else ""
+        record.listener = listener.name if listener else ""
         record.client = client.peer
         record.client_port = client.client_port
         record.conn_trace_id = client.conn_trace_id

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from proxy.config.model import ActionConfig, Config, ForwardConfig, ListenerConfig, LoadBalancerAttributes
 from proxy.forward.pool import TargetPool
@@ -18,38 +17,45 @@ from proxy.targets.group import TargetGroup
 from proxy.targets.target import Target
 
 
-@dataclass(slots=True)
 class Listener:
     """A listener with its compiled rules and the counts of its routes."""
 
-    config: ListenerConfig
-    table: Table
-    attributes: LoadBalancerAttributes
-    metrics: Metrics
-    response_headers: ResponseHeaders | None = None
-    _series: dict[tuple[int, str], RouteSeries] = field(default_factory=dict)
+    __slots__ = ("_metrics", "_series", "attributes", "config", "name", "response_headers", "table")
+
+    def __init__(
+        self, config: ListenerConfig, table: Table, attributes: LoadBalancerAttributes, metrics: Metrics
+    ) -> None:
+        self.config = config
+        self.name = config.name
+        self.table = table
+        self.attributes = attributes
+        self.response_headers = ResponseHeaders.of(config.attributes)
+        self._metrics = metrics
+        self._series: dict[tuple[int, str], RouteSeries] = {}
 
     def series(self, rule: CompiledRule, target_group: str) -> RouteSeries:
         """The counts of this rule with this target group (empty for none)."""
         key = (rule.index, target_group)
         series = self._series.get(key)
         if series is None:
-            series = self._series[key] = self.metrics.series(self.config.name, rule.name, target_group)
+            series = self._series[key] = self._metrics.series(self.name, rule.name, target_group)
         return series
 
     def unmatched_series(self) -> RouteSeries:
         """The counts of what never reached the rules."""
-        return self.metrics.series(self.config.name, "", "")
+        return self._metrics.series(self.name, "", "")
 
 
-@dataclass(frozen=True, slots=True)
 class Runtime:
     """One table in force. Nothing in it is replaced; a reload makes another one."""
 
-    config: Config
-    listeners: Mapping[str, Listener]
-    groups: Mapping[str, TargetGroup]
-    by_port: Mapping[int, Listener]
+    __slots__ = ("by_port", "config", "groups", "listeners")
+
+    def __init__(self, config: Config, listeners: dict[str, Listener], groups: dict[str, TargetGroup]) -> None:
+        self.config = config
+        self.listeners = listeners
+        self.groups = groups
+        self.by_port = {listener.config.port: listener for listener in listeners.values()}
 
     def listener_at(self, port: int) -> Listener | None:
         """The listener of a port; a single listener takes every port, for embedding and for tests."""
@@ -75,16 +81,14 @@ def build(
     """
     used = {name for listener in config.listeners for name in _groups_named_by(listener)}
     listeners = {
-        listener.name: Listener(
-            listener, compile_table(listener), config.attributes, metrics, ResponseHeaders.of(listener.attributes)
-        )
+        listener.name: Listener(listener, compile_table(listener), config.attributes, metrics)
         for listener in config.listeners
     }
     groups = {
         name: TargetGroup(group, clock=clock, in_use=name in used, on_removed=cut_requests, draw=draw)
         for name, group in config.target_groups.items()
     }
-    return Runtime(config, listeners, groups, {item.config.port: item for item in listeners.values()})
+    return Runtime(config, listeners, groups)
 
 
 def carry_over(runtime: Runtime, previous: Runtime) -> None:

@@ -55,10 +55,10 @@ _NAME = (
 _COMPLIANT_FIELDS = rb"((?:" + _NAME + rb":[\t\x20-\x7e]*+\r\n)*+)\r\n"
 """Header lines that need no judgement of desync mitigation (alb.md 6.4, 6.8): names of letters, digits and hyphens,
 none of them a lookalike of a framing header, values without control or non-ASCII bytes."""
-_TARGET = rb"(?:/|\*(?= )|[A-Za-z][A-Za-z0-9+.\-]*+://)[^\x00-\x20\x7f]*+"
+_TARGET = rb"(?:/|\*(?= )|[A-Za-z][A-Za-z0-9+.\-]*+://)[\x21-\x7e\x80-\xff]*+"
 _BLOCK = re.compile(_COMPLIANT_FIELDS)
 _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: ([^\r\n\x00]*+))?\r\n" + _FIELDS)
-_LINE = re.compile(rb"(" + _TOKEN + rb") (" + _TARGET + rb") HTTP/1\.([01])")
+_LINE = re.compile(rb"(" + _TOKEN + rb") (" + _TARGET + rb") HTTP/1\.([01])\r\n")
 _FIELD = re.compile(rb"([^:\r\n]++):[ \t]*+([^\r\n]*+)\r\n")
 CONTENT_LENGTH = re.compile(rb"\d{1,18}")
 """A length that no recipient's 64-bit integer overflows with (alb.md 6.8, BadContentLength)."""
@@ -90,15 +90,17 @@ class HeaderBlock:
         block: The lines as received, each with its CRLF, without the empty line.
         headers: The same as pairs in order.
         fields: Lower-case name to value; of a repeated header the last.
+        host: For the rules to keep what they make of the Host header.
         to_target: For the forwarder to keep what it makes of `block`, and for what.
     """
 
-    __slots__ = ("block", "fields", "headers", "to_target")
+    __slots__ = ("block", "fields", "headers", "host", "to_target")
 
     def __init__(self, block: bytes) -> None:
         self.block = block
         self.headers = headers = split_fields(block)
         self.fields = {name.lower(): value for name, value in headers}
+        self.host: tuple[bytes, bytes] | None = None
         self.to_target: tuple[tuple[object, int, object], bytes] | None = None
 
 
@@ -152,11 +154,10 @@ def parse_request_head(head: bytes) -> RequestHead:
         BadRequestError: A line over 16 K, a request without the Host header that HTTP/1.1 requires (RFC 9112 3.2), or
             anything else unusual: `proxy.http1.mitigation.mitigate` says whether it may pass, and in which form.
     """
-    line_end = head.find(b"\r\n")
-    match = _LINE.fullmatch(head, 0, line_end)
+    match = _LINE.match(head)
     if match is None:
         raise BadRequestError("an unusual request line")
-    block = head[line_end + 2 :]
+    block = head[match.end() :]
     lines = _kept_header_block(block) if len(block) <= MAX_KEPT_BYTES else _header_block(block)
     if lines is None:
         raise BadRequestError("an unusual header line")

@@ -269,8 +269,9 @@ class ListenerProtocol:
             upgrade = self._read_connection_header(head)
         if mitigated is not None and mitigated.closes:
             self._keep_alive = False
-        view = RequestView(head.method, head.target, head.headers, fields, self.peer, self._scheme, self._port)
-        view.lines = head.lines
+        view = RequestView(
+            head.method, head.target, head.headers, fields, self.peer, self._scheme, self._port, head.lines
+        )
         exchange = self._gate.exchange(
             self,
             self._port,

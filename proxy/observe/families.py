@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-DURATION_BUCKETS = (
+DURATION_BUCKETS: Final[tuple[float, ...]] = (
     0.005,
     0.01,
     0.025,
@@ -23,7 +23,7 @@ DURATION_BUCKETS = (
     30.0,
     60.0,
 )
-OVERHEAD_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05)
+OVERHEAD_BUCKETS: Final[tuple[float, ...]] = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05)
 
 METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"))
 """RFC 9110 9 and RFC 5789. Any other is counted as OTHER, since a client may invent as many as it likes."""

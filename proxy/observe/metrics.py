@@ -31,6 +31,11 @@ RETAINED_SERIES = 256
 Each is up to a hundred lines of every scrape; a tool that generates rule names would add to them for ever.
 """
 
+SHORTEST_DURATION: Final = 0.005
+SHORTEST_OVERHEAD: Final = 0.00005
+"""The first buckets, as numbers that the compiler knows."""
+assert (SHORTEST_DURATION, SHORTEST_OVERHEAD) == (DURATION_BUCKETS[0], OVERHEAD_BUCKETS[0])
+
 JWT_VALIDATION: Final = "jwt-validation"
 
 ConnectResult = Literal["success", "refused", "timeout", "tls"]
@@ -104,17 +109,18 @@ class RouteSeries:
         if seconds < 0.0:
             seconds = 0.0
         tally = self.duration
-        tally.counts[bisect_left(DURATION_BUCKETS, seconds)] += 1
+        # Most are in the first bucket, which need not be looked for.
+        tally.counts[0 if seconds <= SHORTEST_DURATION else bisect_left(DURATION_BUCKETS, seconds)] += 1
         tally.sum += seconds
         if head_at:
             # A target may answer before it has the whole request.
             seconds = head_at - record.sent_at if 0.0 < record.sent_at < head_at else 0.0
             tally = self.target_response
-            tally.counts[bisect_left(DURATION_BUCKETS, seconds)] += 1
+            tally.counts[0 if seconds <= SHORTEST_DURATION else bisect_left(DURATION_BUCKETS, seconds)] += 1
             tally.sum += seconds
         seconds = record.overhead
         tally = self.overhead
-        tally.counts[bisect_left(OVERHEAD_BUCKETS, seconds)] += 1
+        tally.counts[0 if seconds <= SHORTEST_OVERHEAD else bisect_left(OVERHEAD_BUCKETS, seconds)] += 1
         tally.sum += seconds
 
         self.request_bytes += record.request_bytes

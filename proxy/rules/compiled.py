@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from proxy.config.model import AuthenticationConfig, LoginConfig
 from proxy.rules.actions import Action, Route
 from proxy.rules.conditions import Condition
@@ -11,7 +9,6 @@ from proxy.rules.request import RequestView
 from proxy.rules.transforms import Transform
 
 
-@dataclass(frozen=True, slots=True)
 class Authenticate:
     """What a rule wants to know of who asks (alb.md 3.4, 3.5).
 
@@ -20,11 +17,13 @@ class Authenticate:
         logins: The logins of the listener, any of which a callback may end.
     """
 
-    config: AuthenticationConfig | None
-    logins: tuple[LoginConfig, ...]
+    __slots__ = ("config", "logins")
+
+    def __init__(self, config: AuthenticationConfig | None, logins: tuple[LoginConfig, ...]) -> None:
+        self.config = config
+        self.logins = logins
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class CompiledRule:
     """One rule, ready to decide.
 
@@ -39,14 +38,27 @@ class CompiledRule:
         authenticate: What comes before that; None on a listener without logins for a rule without authentication.
     """
 
-    name: str
-    priority: int | None
-    conditions: tuple[Condition, ...]
-    action: Action
-    index: int
-    route: Route | None
-    transforms: tuple[Transform, ...] = ()
-    authenticate: Authenticate | None = None
+    __slots__ = ("action", "authenticate", "conditions", "index", "name", "priority", "route", "transforms")
+
+    def __init__(
+        self,
+        name: str,
+        priority: int | None,
+        conditions: tuple[Condition, ...],
+        action: Action,
+        index: int,
+        route: Route | None,
+        transforms: tuple[Transform, ...] = (),
+        authenticate: Authenticate | None = None,
+    ) -> None:
+        self.name = name
+        self.priority = priority
+        self.conditions = conditions
+        self.action = action
+        self.index = index
+        self.route = route
+        self.transforms = transforms
+        self.authenticate = authenticate
 
     def refused_by(self, view: RequestView) -> Condition | None:
         """Return the first condition that does not hold, or None if the rule takes the request."""

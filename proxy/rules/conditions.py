@@ -6,7 +6,6 @@ The table asks the index of a field first (`index.py`), so that few conditions a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import ClassVar, Protocol, Self
@@ -19,17 +18,28 @@ ABSENT = "(absent)"
 """What `saw` says of a header that the request does not have."""
 
 
-class Condition(Protocol):
-    """One condition of a rule. `settled_by_index`: the index of its field alone decides it."""
+class Condition:
+    """One condition of a rule.
 
-    field: ClassVar[str]
+    (No dataclass and no Protocol, and neither are its kinds: their `matches` is compiled, and then called directly.)
+    """
+
+    __slots__ = ()
+
+    field: ClassVar[str] = ""
 
     @property
-    def settled_by_index(self) -> bool: ...
+    def settled_by_index(self) -> bool:
+        """Whether the index of its field alone decides it."""
+        return False
 
-    def matches(self, view: RequestView) -> bool: ...
+    def matches(self, view: RequestView) -> bool:
+        """Whether it holds for a request."""
+        raise NotImplementedError
 
-    def saw(self, view: RequestView) -> str: ...
+    def saw(self, view: RequestView) -> str:
+        """What it compared, for a person."""
+        raise NotImplementedError
 
 
 class ConditionType(Protocol):
@@ -38,8 +48,7 @@ class ConditionType(Protocol):
     def compile(self, config: ConditionConfig) -> Condition: ...
 
 
-@dataclass(frozen=True, slots=True)
-class HostHeader:
+class HostHeader(Condition):
     """`host-header`: the host name of the first Host header, without regard to case (alb.md 2.3).
 
     Literals are compared without the port, which they cannot hold; a regular expression sees the value as
@@ -47,9 +56,13 @@ class HostHeader:
     `*` included.
     """
 
+    __slots__ = ("values", "with_port")
+
     field: ClassVar[str] = "host-header"
-    values: Values
-    with_port: bool
+
+    def __init__(self, values: Values, with_port: bool) -> None:
+        self.values = values
+        self.with_port = with_port
 
     @classmethod
     def compile(cls, config: ConditionConfig) -> Self:
@@ -67,16 +80,19 @@ class HostHeader:
         return _text(view.host_port if self.with_port else view.host) or ABSENT
 
 
-@dataclass(frozen=True, slots=True)
-class PathPattern:
+class PathPattern(Condition):
     """`path-pattern`: the whole path, case-sensitively, never the query (alb.md 2.4).
 
     Percent-escapes are decoded first, slashes kept (alb.md 14.1). A regular expression is searched for in the
     same path, case-sensitively (alb.md 14.4).
     """
 
+    __slots__ = ("values",)
+
     field: ClassVar[str] = "path-pattern"
-    values: Values
+
+    def __init__(self, values: Values) -> None:
+        self.values = values
 
     @classmethod
     def compile(cls, config: ConditionConfig) -> Self:
@@ -93,17 +109,23 @@ class PathPattern:
         return _text(view.path)
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequestMethod:
+class HttpRequestMethod(Condition):
     """`http-request-method`: exact and case-sensitive; `GET` does not imply `HEAD` (alb.md 2.6)."""
 
+    __slots__ = ("methods",)
+
     field: ClassVar[str] = "http-request-method"
-    settled_by_index: ClassVar[bool] = True
-    methods: frozenset[bytes]
+
+    def __init__(self, methods: frozenset[bytes]) -> None:
+        self.methods = methods
 
     @classmethod
     def compile(cls, config: ConditionConfig) -> Self:
         return cls(frozenset(value.encode() for value in config.values))
+
+    @property
+    def settled_by_index(self) -> bool:
+        return True
 
     def matches(self, view: RequestView) -> bool:
         return view.method in self.methods
@@ -112,19 +134,21 @@ class HttpRequestMethod:
         return _text(view.method)
 
 
-@dataclass(frozen=True, slots=True)
-class HttpHeader:
+class HttpHeader(Condition):
     """`http-header`: any one line of this header, each compared as one string (alb.md 2.5).
 
     Literals disregard case; a regular expression sees the value as received, case-sensitively (alb.md 14.4).
     A header that is absent satisfies no value, `*` included. X-Forwarded-For is what the client sent.
     """
 
+    __slots__ = ("fold", "name", "values")
+
     field: ClassVar[str] = "http-header"
-    settled_by_index: ClassVar[bool] = False
-    name: bytes
-    values: Values
-    fold: bool
+
+    def __init__(self, name: bytes, values: Values, fold: bool) -> None:
+        self.name = name
+        self.values = values
+        self.fold = fold
 
     @classmethod
     def compile(cls, config: ConditionConfig) -> Self:
@@ -134,27 +158,31 @@ class HttpHeader:
         return cls(config.header_name.lower().encode(), values, not config.regex_values)
 
     def matches(self, view: RequestView) -> bool:
-        values = view.header_values(self.name)
-        return any(self.values.match(value.lower() if self.fold else value) is not None for value in values)
+        match = self.values.match
+        for value in view.header_values(self.name):  # noqa: SIM110 - a generator costs more
+            if match(value.lower() if self.fold else value) is not None:
+                return True
+        return False
 
     def saw(self, view: RequestView) -> str:
         values = view.header_values(self.name)
         return ", ".join(map(_text, values)) if values else ABSENT
 
 
-@dataclass(frozen=True, slots=True)
 class PairPattern:
     """A key, or None for any, and the value that it must have. Both disregard case."""
 
-    key: Values | None
-    value: Values
+    __slots__ = ("key", "value")
+
+    def __init__(self, key: Values | None, value: Values) -> None:
+        self.key = key
+        self.value = value
 
     def matches(self, key: bytes, value: bytes) -> bool:
         return self.value.match(value) is not None and (self.key is None or self.key.match(key) is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class QueryString:
+class QueryString(Condition):
     """`query-string`: some key of the query has this value, without regard to case (alb.md 2.7).
 
     Keys and values are compared as received, percent-escapes and all: nothing says that the load balancer
@@ -162,9 +190,12 @@ class QueryString:
     value (14.7).
     """
 
+    __slots__ = ("pairs",)
+
     field: ClassVar[str] = "query-string"
-    settled_by_index: ClassVar[bool] = False
-    pairs: tuple[PairPattern, ...]
+
+    def __init__(self, pairs: tuple[PairPattern, ...]) -> None:
+        self.pairs = pairs
 
     @classmethod
     def compile(cls, config: ConditionConfig) -> Self:
@@ -176,23 +207,29 @@ class QueryString:
         )
 
     def matches(self, view: RequestView) -> bool:
-        return any(wanted.matches(key, value) for key, value in view.query_pairs for wanted in self.pairs)
+        for key, value in view.query_pairs:
+            for wanted in self.pairs:
+                if wanted.matches(key, value):
+                    return True
+        return False
 
     def saw(self, view: RequestView) -> str:
         return _text(view.query)
 
 
-@dataclass(frozen=True, slots=True)
-class SourceIp:
+class SourceIp(Condition):
     """`source-ip`: the address of the TCP peer is in one of the CIDRs (alb.md 2.8).
 
     X-Forwarded-For plays no part. An IPv4 client on a dual-stack socket (`::ffff:192.0.2.1`) is an IPv4
     client. Host bits set in a CIDR are disregarded (alb.md 14.15).
     """
 
+    __slots__ = ("networks",)
+
     field: ClassVar[str] = "source-ip"
-    settled_by_index: ClassVar[bool] = False
-    networks: tuple[IPv4Network | IPv6Network, ...]
+
+    def __init__(self, networks: tuple[IPv4Network | IPv6Network, ...]) -> None:
+        self.networks = networks
 
     @classmethod
     def compile(cls, config: ConditionConfig) -> Self:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import re2
@@ -30,7 +29,6 @@ class PatternError(ValueError):
     """A value cannot be compiled; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
 class Wildcard:
     """One literal value, taken apart.
 
@@ -40,13 +38,15 @@ class Wildcard:
         source: The equivalent regular expression, to be matched against the whole subject.
     """
 
-    literal: bytes | None
-    prefix: bytes
-    suffix: bytes
-    source: bytes
+    __slots__ = ("literal", "prefix", "source", "suffix")
+
+    def __init__(self, literal: bytes | None, prefix: bytes, suffix: bytes, source: bytes) -> None:
+        self.literal = literal
+        self.prefix = prefix
+        self.suffix = suffix
+        self.source = source
 
 
-@dataclass(frozen=True, slots=True)
 class Values:
     """The values of one condition, ORed.
 
@@ -55,8 +55,11 @@ class Values:
         match: Whether one of them matches a subject.
     """
 
-    wildcards: tuple[Wildcard, ...]
-    match: Match
+    __slots__ = ("match", "wildcards")
+
+    def __init__(self, wildcards: tuple[Wildcard, ...], match: Match) -> None:
+        self.wildcards = wildcards
+        self.match = match
 
     @property
     def are_literals(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
@@ -60,6 +59,7 @@ class RequestView:
         peer: str = "127.0.0.1",
         scheme: Literal["http", "https"] = "http",
         port: int = 80,
+        lines: HeaderBlock | None = None,
     ) -> None:
         self.method = method
         self.target = target
@@ -68,17 +68,21 @@ class RequestView:
         self.peer = peer
         self.scheme = scheme
         self.port = port
-        self.lines: HeaderBlock | None = None
+        self.lines = lines
         self._pairs: list[tuple[bytes, bytes]] | None = None
+        # `find`, since `in` on bytes first tries whether it was given a number, and makes an error to find out.
         path, mark, query = target.partition(b"?")
-        if path[:1] != b"/" or b"#" in target:
+        if path[:1] != b"/" or target.find(b"#") >= 0:
             path = raw_path(target)
-        self.path = decoded_path(path) if b"%" in path else path
+        self.path = decoded_path(path) if path.find(b"%") >= 0 else path
         self.query = query.partition(b"#")[0] if mark else b""
-        host_port = fields.get(b"host", b"")
-        if b"host" in fields and len(fields) != len(headers):
-            host_port = self.header_values(b"host")[0]
-        self.host_port, self.host = _folded(host_port) if len(host_port) < 256 else _fold(host_port)
+        host = None if lines is None else lines.host
+        if host is None:
+            values = self.header_values(b"host")
+            host = _fold(values[0] if values else b"")
+            if lines is not None:
+                lines.host = host
+        self.host_port, self.host = host
 
     @classmethod
     def of(
@@ -136,9 +140,6 @@ def _fold(host_port: bytes) -> tuple[bytes, bytes]:
     """A Host in lower case, with and without its port."""
     host_port = host_port.lower()
     return host_port, host_port if b":" not in host_port else strip_port(host_port)
-
-
-_folded = lru_cache(maxsize=1024)(_fold)
 
 
 def strip_port(host_port: bytes) -> bytes:

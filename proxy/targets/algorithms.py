@@ -7,28 +7,31 @@ allocates nothing; `pick_by_share` takes its place only while some target is to 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 from proxy.targets.target import Target
 
 
-class Picker(Protocol):
+class Picker:
     """Chooses the target of each request of a group; it may keep state between two requests."""
 
-    def pick(self, targets: Sequence[Target]) -> Target:
+    __slots__ = ()
+
+    def pick(self, targets: tuple[Target, ...]) -> Target:
         """Choose one of `targets`, which has at least one; it may differ from call to call."""
-        ...
+        raise NotImplementedError
 
 
-class Algorithm(Picker, Protocol):
+class Algorithm(Picker):
     """The balancing of one target group."""
 
-    def pick_by_share(self, targets: Sequence[Target], shares: Sequence[float]) -> Target:
+    __slots__ = ()
+
+    def pick_by_share(self, targets: tuple[Target, ...], shares: Sequence[float]) -> Target:
         """Choose one of `targets`, each in proportion to its share: 1 for a full one, 0 for none."""
-        ...
+        raise NotImplementedError
 
 
-class RoundRobin:
+class RoundRobin(Algorithm):
     """`round_robin`: one after the other, in the order of the group."""
 
     __slots__ = ("_credits", "_next")
@@ -37,7 +40,7 @@ class RoundRobin:
         self._next = 0
         self._credits: dict[Target, float] = {}
 
-    def pick(self, targets: Sequence[Target]) -> Target:
+    def pick(self, targets: tuple[Target, ...]) -> Target:
         """Choose the target after the one chosen last."""
         index = self._next
         if index >= len(targets):
@@ -45,7 +48,7 @@ class RoundRobin:
         self._next = index + 1
         return targets[index]
 
-    def pick_by_share(self, targets: Sequence[Target], shares: Sequence[float]) -> Target:
+    def pick_by_share(self, targets: tuple[Target, ...], shares: Sequence[float]) -> Target:
         """Choose the target that is most in arrears; so turns are spread evenly, not bunched.
 
         Each turn gives a target credit for its share, and takes what was given from the one chosen.
@@ -61,7 +64,7 @@ class RoundRobin:
         return chosen
 
 
-class LeastOutstandingRequests:
+class LeastOutstandingRequests(Algorithm):
     """`least_outstanding_requests`: the one with the fewest requests in flight; equal ones take turns."""
 
     __slots__ = ("_next",)
@@ -69,7 +72,7 @@ class LeastOutstandingRequests:
     def __init__(self) -> None:
         self._next = 0
 
-    def pick(self, targets: Sequence[Target]) -> Target:
+    def pick(self, targets: tuple[Target, ...]) -> Target:
         """Choose the first with the fewest, looking from the one after the one chosen last."""
         count = len(targets)
         best = start = self._next if self._next < count else 0
@@ -87,12 +90,12 @@ class LeastOutstandingRequests:
         self._next = best + 1
         return targets[best]
 
-    def pick_by_share(self, targets: Sequence[Target], shares: Sequence[float]) -> Target:
+    def pick_by_share(self, targets: tuple[Target, ...], shares: Sequence[float]) -> Target:
         """Choose as `pick` does: a share and the fewest in flight cannot both be had (alb.md 5.2)."""
         return self.pick(targets)
 
 
-class WeightedRandom:
+class WeightedRandom(Algorithm):
     """`weighted_random`: by chance, each target with the same weight unless it is anomalous.
 
     Args:
@@ -104,11 +107,11 @@ class WeightedRandom:
     def __init__(self, draw: Callable[[], float]) -> None:
         self._draw = draw
 
-    def pick(self, targets: Sequence[Target]) -> Target:
+    def pick(self, targets: tuple[Target, ...]) -> Target:
         """Choose any."""
         return targets[int(self._draw() * len(targets))]
 
-    def pick_by_share(self, targets: Sequence[Target], shares: Sequence[float]) -> Target:
+    def pick_by_share(self, targets: tuple[Target, ...], shares: Sequence[float]) -> Target:
         """Choose by weight."""
         total = sum(shares)
         if total <= 0:
@@ -122,7 +125,7 @@ class WeightedRandom:
         return max(zip(shares, targets, strict=True), key=lambda pair: pair[0])[1]
 
 
-class ByShare:
+class ByShare(Picker):
     """An algorithm while some target is to get less than the others.
 
     Args:
@@ -135,7 +138,7 @@ class ByShare:
         self._algorithm = algorithm
         self._share = share
 
-    def pick(self, targets: Sequence[Target]) -> Target:
+    def pick(self, targets: tuple[Target, ...]) -> Target:
         """Choose one of `targets` in proportion to their shares."""
         return self._algorithm.pick_by_share(targets, [self._share(target) for target in targets])
 

@@ -443,7 +443,7 @@ class TargetGroup:
         }
 
 
-class _FailOpen:
+class _FailOpen(Picker):
     """Picks as usual, and counts: UnhealthyRoutingRequestCount (alb.md 5.8)."""
 
     __slots__ = ("_algorithm", "_group")
@@ -452,7 +452,7 @@ class _FailOpen:
         self._group = group
         self._algorithm = algorithm
 
-    def pick(self, targets: Sequence[Target]) -> Target:
+    def pick(self, targets: tuple[Target, ...]) -> Target:
         self._group.unhealthy_routing_requests += 1
         return self._algorithm.pick(targets)
 
