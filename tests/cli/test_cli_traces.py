@@ -15,7 +15,7 @@ version: 1
 listeners:
 - port: PORT
   name: web
-  default: {fixed_response: {status_code: "200"}}
+  default: {fixed-response: {status_code: "200"}}
 """
 
 
