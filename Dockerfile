@@ -7,7 +7,8 @@ RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc lib
 RUN python -m venv --without-pip /opt/strangler
 # Dependencies alone, so that a change of the code leaves this layer as it is.
 COPY pyproject.toml ./
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+        print(*p['dependencies'], *p['optional-dependencies']['otel'], sep='\n')" \
         > requirements.txt \
     && pip --python /opt/strangler/bin/python install --no-cache-dir --disable-pip-version-check -r requirements.txt
 COPY README.md LICENSE hatch_build.py ./

@@ -1,6 +1,6 @@
 """What one forwarded request costs in the gateway itself: no sockets, no kernel.
 
-python -m bench.hot_path [--profile]
+python -m bench.hot_path [--profile] [--spans | --rewrite-traceparent]
 
 Both protocol classes run with transports that only take notes, over the mixed table of 100 rules and the load of
 `bench.compare`. Calls are counted, which gives the same number each time; microseconds depend on the machine.
@@ -36,7 +36,10 @@ from proxy.forward.transports import pool_of
 from proxy.gateway import Gateway
 from proxy.listen.protocol import ListenerProtocol
 from proxy.observe.metrics import Metrics
+from proxy.observe.request_spans import RequestSpans
 from proxy.runtime import build
+from proxy.tracing.export import SpanExport
+from proxy.tracing.span import Span
 
 PORT = 8080
 RESPONSE = (
@@ -114,10 +117,10 @@ CLIENTS = 8
 """How many send a request in one turn of the event loop, as they do when there is something to do."""
 
 
-def forwarder(config: Config) -> Callable[[Sequence[bytes]], list[bytes]]:
+def forwarder(config: Config, spans: RequestSpans | None = None) -> Callable[[Sequence[bytes]], list[bytes]]:
     """A function that lets requests pass through the gateway, `CLIENTS` a turn, and returns what the clients get."""
     metrics = Metrics()
-    gateway = Gateway(build(config, metrics), metrics)
+    gateway = Gateway(build(config, metrics), metrics, spans=spans)
     group = gateway.runtime.groups["only"]
     pool: Any = pool_of(group.targets[0], group.config)
     loop: Any = _Loop()
@@ -150,6 +153,20 @@ def forwarder(config: Config) -> Callable[[Sequence[bytes]], list[bytes]]:
     return forward
 
 
+def encoding_spans(*, rewrites: bool) -> RequestSpans:
+    """Spans as for a collector, without one."""
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+
+    from proxy.tracing.otlp import OtlpCollector
+
+    class Encoding(OtlpCollector):
+        def send(self, spans: list[Span]) -> bool:
+            encode_spans([self.readable(span) for span in spans]).SerializeToString()
+            return True
+
+    return RequestSpans(SpanExport(Encoding("http://127.0.0.1:9", "bench", "0")), rewrites=rewrites)
+
+
 def count_calls(
     forward: Callable[[Sequence[bytes]], list[bytes]], requests: Sequence[bytes]
 ) -> tuple[float, float, Counter[str]]:
@@ -176,8 +193,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rules", type=int, default=100)
     parser.add_argument("--profile", action="store_true", help="where the time goes, by cProfile")
+    parser.add_argument("--spans", action="store_true", help="make and encode spans of each request, and send none")
+    parser.add_argument("--rewrite-traceparent", action="store_true", help="the same, and tell targets of them")
     args = parser.parse_args()
-    forward = forwarder(mixed_config(args.rules))
+    spans = encoding_spans(rewrites=args.rewrite_traceparent) if args.spans or args.rewrite_traceparent else None
+    forward = forwarder(mixed_config(args.rules), spans)
     requests = [request.head.encode() for request in load(mixed_rules(args.rules))] * CLIENTS
     assert all(answer.startswith(b"HTTP/1.1 200 OK\r\n") for answer in forward(requests))
     python, c, functions = count_calls(forward, requests)

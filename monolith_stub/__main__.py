@@ -19,6 +19,7 @@ def main() -> None:
         port=settings.port,
         log_config=log_config(),
         server_header=False,
+        access_log=False,
         # Set by the server and not by the application, so that a 500 carries it too.
         headers=[("X-Served-By", "monolith")],
         timeout_graceful_shutdown=10,

@@ -22,6 +22,7 @@ from monolith_stub.api import Shop, report_invalid_request
 from monolith_stub.database import Database
 from monolith_stub.limits import BodyLimit
 from monolith_stub.mail import MaildirMailer, SmtpMailer
+from monolith_stub.request_log import RequestLog
 from monolith_stub.settings import Settings
 
 MEGABYTE = 1024 * 1024
@@ -56,6 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="The shop", lifespan=lifespan)
     app.add_middleware(BodyLimit, limits=BODY_LIMITS, default=DEFAULT_BODY_LIMIT)
+    app.add_middleware(RequestLog)
     app.add_exception_handler(RequestValidationError, report_invalid_request)
     for module in (pages, users, catalogue, orders, contacts, recommendations, payments, images, reports, clicks):
         app.include_router(module.router)

@@ -38,6 +38,7 @@ from proxy.observe.connection_log import ConnectionLog
 from proxy.observe.history import SAMPLE_SECONDS, History
 from proxy.observe.live import ReloadState
 from proxy.observe.metrics import Metrics
+from proxy.observe.request_spans import RequestSpans
 from proxy.observe.snapshot import Snapshot, merge
 from proxy.observe.tail import TailBatch, join
 from proxy.rules.coverage import analyse
@@ -152,6 +153,7 @@ class Control:
         problems: Sequence[Problem] = (),
         access_log: AccessLog | None = None,
         connection_log: ConnectionLog | None = None,
+        spans: RequestSpans | None = None,
         environment: Mapping[str, str] = os.environ,
         keeps_targets: bool = True,
         state_dir: Path | None = None,
@@ -186,6 +188,7 @@ class Control:
             ),
             access_log=access_log,
             connection_log=connection_log,
+            spans=spans,
             sealer=Sealer(key.secret),
         )
         self._note_cookie_key(config)
@@ -225,7 +228,7 @@ class Control:
         await self._cpu_meter.stop()
         if self._keeper is not None:
             await self._keeper.stop()
-        for log in (self.gateway.access_log, self.gateway.connection_log):
+        for log in (self.gateway.access_log, self.gateway.connection_log, self.gateway.spans):
             if log is not None:
                 log.close()
 

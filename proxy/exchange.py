@@ -338,6 +338,9 @@ class RequestExchange(RequestRecord):
             ambiguous=self._ambiguous,
             fallback_host=client.local_host,
         )
+        spans = self._gateway.spans
+        if spans is not None and spans.rewrites:
+            head, self.trace_id = spans.continued(view, head, self.trace_id)
         target = group.pick() if group.stickiness is None else self._sticky_request().pick(group)
         self._send(target, head + body if body else head)
 

@@ -27,6 +27,7 @@ from proxy.observe.connection_log import Connection, ConnectionLog
 from proxy.observe.live import LiveState, ReloadState
 from proxy.observe.metrics import Metrics, RouteSeries
 from proxy.observe.record import RefusedRequest, RequestRecord
+from proxy.observe.request_spans import RequestSpans
 from proxy.observe.snapshot import Snapshot
 from proxy.observe.tail import LEASE_SECONDS, Tail, TailBatch
 from proxy.rules.request import RequestView
@@ -51,6 +52,7 @@ class Gateway:
         runtime: The first table.
         access_log: Where each record goes besides the metrics, if anywhere.
         connection_log: Where each client connection goes when it closes, if anywhere.
+        spans: Makes spans of the records, if anybody wants them.
         transactions: Names and measures the requests; by default it learns, and keeps nothing.
         sealer: Seals the cookies of stickiness and of logins; by default with a key of its own.
         draw: A number in [0, 1) for weighted choices.
@@ -63,6 +65,7 @@ class Gateway:
         *,
         access_log: AccessLog | None = None,
         connection_log: ConnectionLog | None = None,
+        spans: RequestSpans | None = None,
         transactions: Transactions | None = None,
         sealer: Sealer | None = None,
         draw: Callable[[], float] = random.random,
@@ -71,6 +74,7 @@ class Gateway:
         self.metrics = metrics
         self.access_log = access_log
         self.connection_log = connection_log
+        self.spans = spans
         self.transactions = transactions or Transactions(runtime.config.transactions)
         self.sealer = sealer or Sealer(os.urandom(32))
         self.draw = draw
@@ -215,6 +219,9 @@ class Gateway:
             self.access_log.record(record)
         if self._tail is not None:
             self._tail.record(record)
+        if self.spans is not None and record.view is not None:
+            name = record.hint or self.transactions.namer.find(record.method, record.view.path)
+            self.spans.record(record, name or "")
 
     def _now(self) -> bytes:
         now = time.time()
@@ -291,6 +298,7 @@ class Gateway:
             reload=reload,
             access_log_dropped=self.access_log.dropped if self.access_log else 0,
             connection_log_dropped=self.connection_log.dropped if self.connection_log else 0,
+            spans_dropped=self.spans.dropped if self.spans else 0,
             client_connections=(len(self._clients), self._clients_ever),
             target_connections={
                 name: sum(target.pool.count for target in group.targets if isinstance(target.pool, TargetPool))

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from extracted_services.contacts.limits import BodyLimit
 from extracted_services.contacts.reader import MAX_PART_BYTES, Contact, ContactReader, PartTooLargeError
+from extracted_services.contacts.request_log import RequestLog
 from extracted_services.contacts.store import Store
 
 MAX_REPORTED_PROBLEMS = 20
@@ -98,6 +99,7 @@ def create_app(data: Path, max_bytes: int) -> FastAPI:
 
     app = FastAPI(title="Contacts", lifespan=lifespan)
     app.add_middleware(BodyLimit, limit=max_bytes)
+    app.add_middleware(RequestLog)
     app.add_exception_handler(RequestValidationError, report_invalid_request)
     app.add_exception_handler(ClientDisconnect, end_with_the_client)
     app.add_api_route("/health", health)

@@ -7,13 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from extracted_services.email.tracing import Trace, trace_of
+
 USER_SIGNED_UP = "user.signed_up"
 
 _EVENT_ID = re.compile(r"[0-9a-zA-Z-]{1,64}")
 _ADDRESS = re.compile(r"[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f]{1,253}")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
-_ROOT = re.compile(r"(?:^|;)\s*Root=1-([0-9a-f]{8})-([0-9a-f]{24})(?:;|$)")
 
 
 class MalformedError(ValueError):
@@ -27,7 +27,7 @@ class Message(NamedTuple):
     receipt_handle: str
     body: str
     receive_count: int
-    trace_id: str
+    trace: Trace
 
 
 class SignedUp(NamedTuple):
@@ -49,16 +49,8 @@ def message_of(received: Mapping[str, Any]) -> Message:
         receipt_handle=received["ReceiptHandle"],
         body=received["Body"],
         receive_count=int(system.get("ApproximateReceiveCount", "1")),
-        trace_id=trace_id_of({"x-amzn-trace-id": system.get("AWSTraceHeader", ""), **attributes}),
+        trace=trace_of({"x-amzn-trace-id": system.get("AWSTraceHeader", ""), **attributes}),
     )
-
-
-def trace_id_of(attributes: Mapping[str, str]) -> str:
-    """The W3C trace id (32 hex digits) of `traceparent`, else of `x-amzn-trace-id`, else empty (X-Ray guide)."""
-    if match := _TRACEPARENT.fullmatch(attributes.get("traceparent", "")):
-        return match[1]
-    match = _ROOT.search(attributes.get("x-amzn-trace-id", ""))
-    return match[1] + match[2] if match else ""
 
 
 def signed_up_of(body: str) -> SignedUp:

@@ -12,6 +12,7 @@ from extracted_services.email.message import MalformedError, Message, SignedUp, 
 from extracted_services.email.queue import Queue, QueueError
 from extracted_services.email.stop import Stop, Stopped
 from extracted_services.email.store import Claim, Store
+from extracted_services.email.tracing import span
 
 FIRST_DELAY_SECONDS = 15
 MAX_DELAY_SECONDS = 900
@@ -74,7 +75,21 @@ class Worker:
 
     def _work_on_one(self, message: Message, heartbeat: Heartbeat) -> int | None:
         """Return None if the message is done with, else the seconds until it may come again."""
-        fields = {"message_id": message.message_id, "trace_id": message.trace_id, "receipt": message.receive_count}
+        with span(
+            "process user.signed_up",
+            "consumer",
+            message.trace,
+            messaging__system="aws_sqs",
+            messaging__operation__type="process",
+            messaging__message__id=message.message_id,
+        ) as work:
+            back_in = self._process(message, heartbeat)
+            if back_in is not None:
+                work.error = "_OTHER"
+            return back_in
+
+    def _process(self, message: Message, heartbeat: Heartbeat) -> int | None:
+        fields = {"message_id": message.message_id, "receipt": message.receive_count}
         try:
             event = signed_up_of(message.body)
         except MalformedError as error:

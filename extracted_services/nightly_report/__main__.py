@@ -7,6 +7,7 @@ from pathlib import Path
 import uvicorn
 
 from extracted_services.nightly_report.app import create_app
+from extracted_services.nightly_report.request_log import log_config
 
 
 def main() -> None:
@@ -29,6 +30,8 @@ def main() -> None:
         host=flags.host,
         port=flags.port,
         server_header=False,
+        access_log=False,
+        log_config=log_config(),
         headers=[("X-Served-By", "nightly-report")],
         timeout_graceful_shutdown=10,
     )

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from extracted_services.nightly_report.report import SourceError, compute_report
+from extracted_services.nightly_report.request_log import RequestLog
 from extracted_services.nightly_report.store import Store
 
 MAX_REPORTED_PROBLEMS = 20
@@ -84,6 +85,7 @@ def create_app(data: Path, source: Path) -> FastAPI:
     """Return the service."""
     app = FastAPI(title="Nightly report")
     app.state.reports = Reports(Store(data), source)
+    app.add_middleware(RequestLog)
     app.add_exception_handler(RequestValidationError, report_invalid_request)
     app.add_api_route("/health", health)
     app.include_router(router)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from extracted_services.nightly_report.report import SourceError, compute_report
 from extracted_services.nightly_report.store import Store
+from extracted_services.nightly_report.tracing import span, trace_of
 
 
 def main() -> int:
@@ -33,13 +34,18 @@ def main() -> int:
     except ValueError as error:
         parser.error(str(error))
     began = time.monotonic()
-    run = {name: os.environ[name.upper()] for name in ("run_id", "traceparent") if name.upper() in os.environ}
-    try:
-        report = compute_report(flags.source, day)
-    except SourceError as error:
-        print(json.dumps({"level": "error", "message": str(error), **run}), file=sys.stderr)
-        return 1
-    Store(flags.data).keep(report)
+    trace = trace_of({"traceparent": os.environ.get("TRACEPARENT", "")})
+    run = {"trace_id": trace.trace_id}
+    if run_id := os.environ.get("RUN_ID"):
+        run["run_id"] = run_id
+    with span("write the nightly report", "internal", trace) as work:
+        try:
+            report = compute_report(flags.source, day)
+        except SourceError as error:
+            work.error = "SourceError"
+            print(json.dumps({"level": "error", "message": str(error), **run}), file=sys.stderr)
+            return 1
+        Store(flags.data).keep(report)
     seconds = round(time.monotonic() - began, 3)
     print(json.dumps({"level": "info", "message": "report written", "day": report["day"], "seconds": seconds, **run}))
     return 0

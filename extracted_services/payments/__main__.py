@@ -22,6 +22,7 @@ def main() -> None:
         host=flags.host,
         port=flags.port,
         server_header=False,
+        access_log=False,
         headers=[("X-Served-By", "payments")],
         log_config=log_config(),
         timeout_graceful_shutdown=10,

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from extracted_services.payments.cards import Card, load_card_key, tokenize
 from extracted_services.payments.limits import BodyLimit
+from extracted_services.payments.request_log import RequestLog
 from extracted_services.payments.store import AlreadyPaidError, NoSuchOrderError, Store
 
 BODY_LIMIT = 64 * 1024
@@ -91,6 +92,7 @@ def create_app(data: Path) -> FastAPI:
 
     app = FastAPI(title="Payments", lifespan=lifespan)
     app.add_middleware(BodyLimit, limit=BODY_LIMIT)
+    app.add_middleware(RequestLog)
     app.add_exception_handler(RequestValidationError, report_invalid_request)
     app.add_api_route("/health", health)
     app.include_router(router)

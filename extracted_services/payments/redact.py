@@ -1,11 +1,10 @@
 """Keep card numbers out of the log, also when a client puts one where it does not belong."""
 
-import copy
 import logging
 import re
 from typing import Any
 
-import uvicorn.config
+from extracted_services.payments import request_log
 
 _CARD_NUMBER = re.compile(r"\d(?:(?:[ +-]|%20|%2D)?\d){12,18}", re.IGNORECASE)
 
@@ -23,12 +22,15 @@ class RedactingFilter(logging.Filter):
             record.msg = redact(record.msg)
         if isinstance(record.args, tuple):
             record.args = tuple(redact(value) if isinstance(value, str) else value for value in record.args)
+        elif isinstance(record.args, dict):
+            fields = record.args.items()
+            record.args = {name: redact(value) if isinstance(value, str) else value for name, value in fields}
         return True
 
 
 def log_config() -> dict[str, Any]:
-    """Return uvicorn's logging configuration with the filter on every handler."""
-    config = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
+    """Return the logging configuration with the filter on every handler."""
+    config = request_log.log_config()
     config["filters"] = {"redact": {"()": "extracted_services.payments.redact.RedactingFilter"}}
     for handler in config["handlers"].values():
         handler["filters"] = ["redact"]

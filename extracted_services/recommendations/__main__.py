@@ -7,6 +7,7 @@ from pathlib import Path
 import uvicorn
 
 from extracted_services.recommendations.app import create_app
+from extracted_services.recommendations.request_log import log_config
 
 
 def main() -> None:
@@ -23,6 +24,8 @@ def main() -> None:
         host=flags.host,
         port=flags.port,
         server_header=False,
+        access_log=False,
+        log_config=log_config(),
         headers=[("X-Served-By", "recommendations")],
         timeout_graceful_shutdown=10,
     )

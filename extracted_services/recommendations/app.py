@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from extracted_services.recommendations.request_log import RequestLog
 from extracted_services.recommendations.store import Snapshot, load
 
 Id = Annotated[int, Field(ge=1, lt=10**12)]
@@ -80,6 +81,7 @@ def create_app(data: Path) -> FastAPI:
         yield
 
     app = FastAPI(title="Recommendations", lifespan=lifespan)
+    app.add_middleware(RequestLog)
     app.add_exception_handler(RequestValidationError, report_invalid_request)
     app.add_api_route("/health", health)
     app.include_router(router)

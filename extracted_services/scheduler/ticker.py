@@ -15,6 +15,7 @@ from extracted_services.scheduler.expressions import parse_expression
 from extracted_services.scheduler.logs import log
 from extracted_services.scheduler.store import Run, Store
 from extracted_services.scheduler.task import run_task
+from extracted_services.scheduler.tracing import current_trace, span, trace_of
 
 LONGEST_WAIT = timedelta(seconds=30)
 """The machine's clock may be set, and the others want to hear of this scheduler."""
@@ -49,16 +50,16 @@ class Task(Protocol):
 def run_command(schedule: Schedule, run: Run, stopping: threading.Event) -> int:
     """Run the command with what it may want to know in its environment; its output becomes log lines of the run."""
     scheduled_time = run.scheduled_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    trace_id = secrets.token_hex(16)
+    trace = current_trace() or trace_of({})._replace(parent_id=secrets.token_hex(8))
     variables = {
         "SCHEDULE_NAME": schedule.name,
         "SCHEDULED_TIME": scheduled_time,
         "RUN_ID": run.run_id,
-        "TRACEPARENT": f"00-{trace_id}-{secrets.token_hex(8)}-01",
+        "TRACEPARENT": trace.headers()["traceparent"],
     }
 
     def on_line(line: str) -> None:
-        log("info", line, schedule=schedule.name, run_id=run.run_id, trace_id=trace_id)
+        log("info", line, schedule=schedule.name, run_id=run.run_id, trace_id=trace.trace_id)
 
     return run_task(schedule.command, variables, schedule.timeout_seconds, stopping, on_line)
 
@@ -123,11 +124,13 @@ class Ticker:
                 log("error", "not started: the scheduler is stopping", **_fields(run))
                 self._store.ended(run, self._clock.now(), None)
                 continue
-            self._store.started(run, self._clock.now())
-            log("info", "started", **_fields(run))
-            exit_code = self._attempt(schedule, run)
-            self._store.ended(run, self._clock.now(), exit_code)
-            log("info" if exit_code == 0 else "error", "ended", exit_code=exit_code, **_fields(run))
+            with span(f"run {schedule.name}", "internal", trace_of({})) as running:
+                self._store.started(run, self._clock.now())
+                log("info", "started", **_fields(run))
+                exit_code = self._attempt(schedule, run)
+                running.error = "" if exit_code == 0 else "_OTHER"
+                self._store.ended(run, self._clock.now(), exit_code)
+                log("info" if exit_code == 0 else "error", "ended", exit_code=exit_code, **_fields(run))
 
     def _attempt(self, schedule: Schedule, run: Run) -> int | None:
         try:

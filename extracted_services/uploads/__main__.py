@@ -6,6 +6,7 @@ import os
 import uvicorn
 
 from extracted_services.uploads.app import create_app
+from extracted_services.uploads.request_log import log_config
 
 
 def main() -> None:
@@ -26,6 +27,8 @@ def main() -> None:
         host=flags.host,
         port=flags.port,
         server_header=False,
+        access_log=False,
+        log_config=log_config(),
         headers=[("X-Served-By", "uploads")],
         timeout_graceful_shutdown=10,
     )

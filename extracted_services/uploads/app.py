@@ -17,6 +17,7 @@ from extracted_services.uploads.bodies import image_chunks, parts_of
 from extracted_services.uploads.bucket import PART_BYTES, Bucket
 from extracted_services.uploads.limits import BodyLimit
 from extracted_services.uploads.pictures import read_head, sizes_of
+from extracted_services.uploads.request_log import RequestLog
 
 BODY_LIMIT = 20 * 1024 * 1024
 MAX_REPORTED_PROBLEMS = 20
@@ -30,7 +31,7 @@ Size = Literal["large", "medium", "small", "thumb"]
 _WEBP = b"RIFF"
 
 router = APIRouter(prefix="/api/images", tags=["images"])
-_log = logging.getLogger("uvicorn.error")
+_log = logging.getLogger(__name__)
 
 
 async def bucket_of(request: Request) -> Bucket:
@@ -117,6 +118,7 @@ def create_app(bucket_name: str, patience: float) -> FastAPI:
 
     app = FastAPI(title="Uploads", lifespan=lifespan)
     app.add_middleware(BodyLimit, limit=BODY_LIMIT)
+    app.add_middleware(RequestLog)
     app.add_exception_handler(RequestValidationError, report_invalid_request)
     for kind in (BotoCoreError, ClientError):
         app.add_exception_handler(kind, report_store_failure)

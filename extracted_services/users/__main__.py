@@ -8,6 +8,7 @@ import uvicorn
 
 from extracted_services.users.app import create_app
 from extracted_services.users.delivery import delivery_from_environment
+from extracted_services.users.request_log import log_config
 
 
 def main() -> None:
@@ -26,6 +27,8 @@ def main() -> None:
         host=flags.host,
         port=flags.port,
         server_header=False,
+        access_log=False,
+        log_config=log_config(),
         headers=[("X-Served-By", "users")],
         timeout_graceful_shutdown=10,
     )

@@ -17,8 +17,9 @@ from extracted_services.users.events import user_signed_up
 from extracted_services.users.limits import BodyLimit
 from extracted_services.users.outbox import OutboxWorker
 from extracted_services.users.passwords import hash_password, verify_password
+from extracted_services.users.request_log import RequestLog
 from extracted_services.users.store import AddressTakenError, Store
-from extracted_services.users.trace import trace_of
+from extracted_services.users.tracing import current_trace, trace_of
 
 BODY_LIMIT = 64 * 1024
 MAX_REPORTED_PROBLEMS = 20
@@ -91,8 +92,9 @@ def sign_up(signup: Signup, store: Users, outbox: Outbox, request: Request, resp
     password_hash = hash_password(signup.password.get_secret_value())
     created_at = datetime.now(UTC).isoformat(timespec="seconds")
     values = (signup.email, signup.name, signup.phone, signup.city, created_at, password_hash)
+    trace = current_trace() or trace_of(request.headers)
     try:
-        user = store.add_user(values, lambda user: user_signed_up(user, trace_of(request.headers).headers()))
+        user = store.add_user(values, lambda user: user_signed_up(user, trace.headers()))
     except AddressTakenError as error:
         raise _address_taken() from error
     outbox.wake()
@@ -156,6 +158,7 @@ def create_app(data: Path, delivery: Delivery) -> FastAPI:
 
     app = FastAPI(title="Users", lifespan=lifespan)
     app.add_middleware(BodyLimit, limit=BODY_LIMIT)
+    app.add_middleware(RequestLog)
     app.add_exception_handler(RequestValidationError, report_invalid_request)
     app.add_api_route("/health", health)
     app.include_router(router)

@@ -9,8 +9,9 @@ import time
 
 from extracted_services.users.delivery import Delivery, DeliveryError
 from extracted_services.users.store import Store
+from extracted_services.users.tracing import span, trace_of
 
-_log = logging.getLogger("uvicorn.error")
+_log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
 MAX_DELAY_SECONDS = 300.0
@@ -55,14 +56,18 @@ class OutboxWorker:
         pending = self._store.lease_event(time.time())
         if pending is None:
             return False
-        trace = pending.event.attributes.get("traceparent", "-")
-        try:
-            self._delivery.deliver(pending.event)
-        except DeliveryError as error:
-            delay = retry_delay(pending.attempts)
-            self._store.postpone_event(pending.id, time.time() + delay)
-            _log.warning("event %d not delivered, next attempt in %.0f s: %s (%s)", pending.id, delay, error, trace)
-        else:
-            self._store.finish_event(pending.id)
-            _log.info("event %d delivered (%s)", pending.id, trace)
+        event = pending.event
+        trace = trace_of({name.lower(): value for name, value in event.attributes.items()})
+        with span("send user.signed_up", "producer", trace, messaging__operation__type="send") as sending:
+            try:
+                # Whoever receives it goes on from here.
+                self._delivery.deliver(event._replace(attributes={**event.attributes, **sending.trace.headers()}))
+            except DeliveryError as error:
+                delay = retry_delay(pending.attempts)
+                self._store.postpone_event(pending.id, time.time() + delay)
+                sending.error = type(error).__name__
+                _log.warning("event %d not delivered, next attempt in %.0f s: %s", pending.id, delay, error)
+            else:
+                self._store.finish_event(pending.id)
+                _log.info("event %d delivered", pending.id)
         return True

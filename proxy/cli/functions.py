@@ -19,6 +19,7 @@ from proxy.cli.ports import bind
 from proxy.cli.problems import render
 from proxy.cli.running import run_loop, set_up_log
 from proxy.cli.terminal import Paint
+from proxy.cli.traces import add_endpoint_argument, endpoint_of, open_spans
 from proxy.config.problem import ConfigError
 from proxy.functions.aws import region_of
 from proxy.functions.config import load_functions
@@ -29,6 +30,7 @@ from proxy.functions.model import MAX_SYNC_BYTES, HostConfig
 from proxy.functions.package import PackageError
 from proxy.functions.store import StoreError
 from proxy.observe.log_writer import LogWriter
+from proxy.tracing.export import SpanExport
 
 logger = logging.getLogger("proxy")
 
@@ -47,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--idle-seconds", metavar="N", type=float, default=300.0, help="how long an unused environment is kept"
     )
+    add_endpoint_argument(parser)
     parser.add_argument("--check", action="store_true", help="only check the file, and run nothing")
     parser.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], default="info", help="of the log on stderr"
@@ -71,13 +74,17 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if find_spec("awslambdaric") is None:
         raise UsageError("awslambdaric is missing: pip install 'strangler-fig[functions]'")
+    otlp_endpoint = endpoint_of(args)
     try:
         sock = bind(args.functions_host, args.functions_port)
         log = LogWriter(args.functions_log)
+        spans = open_spans(otlp_endpoint, "functions")
         try:
-            run_loop(_serve(args, config, sock, log))
+            run_loop(_serve(args, config, sock, log, spans))
         finally:
             log.close()
+            if spans:
+                spans.close()
     except (PackageError, StoreError) as error:
         print(f"strangler functions: {error}", file=sys.stderr)
         return 1
@@ -88,8 +95,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _serve(args: argparse.Namespace, config: HostConfig, sock: socket, log: LogWriter) -> None:
-    host = Host(config, Path(args.functions_folder), region_of(os.environ), log.write, idle_seconds=args.idle_seconds)
+async def _serve(
+    args: argparse.Namespace, config: HostConfig, sock: socket, log: LogWriter, spans: SpanExport | None
+) -> None:
+    host = Host(
+        config,
+        Path(args.functions_folder),
+        region_of(os.environ),
+        log.write,
+        idle_seconds=args.idle_seconds,
+        spans=spans,
+    )
     api = LambdaApi(host)
     server = HttpServer(api.handle, max_body=MAX_SYNC_BYTES, too_large=api.too_large)
     stop = asyncio.Event()

@@ -34,6 +34,7 @@ from proxy.cli.running import (
 )
 from proxy.cli.state import open_state_dir
 from proxy.cli.terminal import Paint
+from proxy.cli.traces import add_endpoint_argument, endpoint_of, open_request_spans
 from proxy.config.certificates import TableFiles
 from proxy.config.cookie_key import KEY, KEY_FILE, CookieKeyError, cookie_key
 from proxy.config.load import load_with_warnings
@@ -43,6 +44,7 @@ from proxy.control import Control, log_warnings, read_table
 from proxy.observe.access_log import FORMATS, AccessLog
 from proxy.observe.alb_lines import DEFAULT_ELB_NAME, ELB_NAME
 from proxy.observe.connection_log import ConnectionLog
+from proxy.observe.request_spans import RequestSpans
 from proxy.rules.coverage import analyse
 from proxy.workers.fleet import Fleet, WorkerStartError
 
@@ -79,6 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--access-log-format", choices=sorted(FORMATS), default="json", help="of the access log")
     parser.add_argument("--elb-name", metavar="NAME", default=DEFAULT_ELB_NAME, help="the load balancer's in alb lines")
     parser.add_argument("--connection-log", metavar="FILE", help="one line a client connection; - for standard output")
+    add_endpoint_argument(parser)
+    parser.add_argument(
+        "--rewrite-traceparent",
+        action="store_true",
+        help="targets get the gateway's span as their parent; the load balancer leaves traceparent alone",
+    )
     parser.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], default="info", help="of the log on stderr"
     )
@@ -96,6 +104,7 @@ class _Start:
     admin_socket: socket
     state_dir: Path | None
     cpu_sources: list[CpuSource]
+    otlp_endpoint: str
 
 
 def run(args: argparse.Namespace) -> int:
@@ -105,6 +114,9 @@ def run(args: argparse.Namespace) -> int:
     if not ELB_NAME.fullmatch(args.elb_name):
         raise UsageError(f"--elb-name {args.elb_name!r} is not 1 to 32 letters, digits and inner hyphens")
     set_up_log(args.log_level)
+    otlp_endpoint = endpoint_of(args)
+    if args.rewrite_traceparent and not otlp_endpoint:
+        raise UsageError("--rewrite-traceparent names spans as parents that nobody gets: give --otlp-endpoint, too")
     _share_cookie_key(args)
     path = Path(args.config)
     try:
@@ -125,10 +137,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         sockets = [bind(args.host, listener.port) for listener in config.listeners]
         admin_socket = bind(args.admin_host, args.admin_port)
-        start = _Start(args, path, content, config, warnings, admin_socket, state_dir, cpu_sources)
+        start = _Start(args, path, content, config, warnings, admin_socket, state_dir, cpu_sources, otlp_endpoint)
         if args.workers == 1:
             access_log, connection_log = open_logs(log_options(args))
-            main = _serve(start, sockets, access_log, connection_log)
+            spans = open_request_spans(otlp_endpoint, rewrites=args.rewrite_traceparent)
+            main = _serve(start, sockets, access_log, connection_log, spans)
         else:
             # That the ports were free is all that was wanted of these; each worker binds for itself.
             for sock in sockets:
@@ -190,7 +203,11 @@ class _QuietAdminServer(_EndingStreams, QuietServer):
 
 
 async def _serve(
-    start: _Start, sockets: list[socket], access_log: AccessLog | None, connection_log: ConnectionLog | None
+    start: _Start,
+    sockets: list[socket],
+    access_log: AccessLog | None,
+    connection_log: ConnectionLog | None,
+    spans: RequestSpans | None,
 ) -> None:
     """One process: listeners and admin port on one event loop."""
     control = Control(
@@ -200,6 +217,7 @@ async def _serve(
         problems=start.warnings,
         access_log=access_log,
         connection_log=connection_log,
+        spans=spans,
         state_dir=start.state_dir,
         cpu_sources=start.cpu_sources,
     )
@@ -230,6 +248,8 @@ async def _supervise(start: _Start) -> None:
         "path": str(start.path),
         "host": args.host,
         **log_options(args),
+        "otlp_endpoint": start.otlp_endpoint,
+        "rewrite_traceparent": args.rewrite_traceparent,
         "log_level": args.log_level,
         "workers": args.workers,
     }

@@ -14,6 +14,7 @@ from proxy.carveout.workload_json import workload_to_json
 from proxy.cli.logs import open_logs
 from proxy.cli.ports import bind, tls_problems
 from proxy.cli.running import ListenerServer, listener_config, run_loop, set_up_log, tune_garbage_collector
+from proxy.cli.traces import open_request_spans
 from proxy.config.certificates import TableFiles
 from proxy.config.load import load
 from proxy.config.problem import ConfigError
@@ -45,11 +46,13 @@ class Worker:
         config = load(content, os.environ, str(path), TableFiles(path.parent))
         if problems := tls_problems(config):
             raise ConfigError(problems, str(path))
+        spans = open_request_spans(start["otlp_endpoint"], rewrites=start["rewrite_traceparent"])
         self._control = control = Control(
             path,
             config,
             access_log=access_log,
             connection_log=connection_log,
+            spans=spans,
             keeps_targets=False,
             parts=start["workers"],
         )

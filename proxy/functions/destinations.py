@@ -12,7 +12,6 @@ from proxy.functions.clock import Clock
 from proxy.functions.model import FunctionConfig, Invocation, function_arn
 from proxy.functions.records import dead_letter_attributes, event_bus_entry, invocation_record, object_key
 from proxy.functions.retry import SUCCESS, QueuedEvent
-from proxy.functions.tracing import new_trace_id
 
 MAX_SNS_BYTES = 256 * 1024
 """A topic takes no more by default; payloads beyond are left out of the record (AWS quotas)."""
@@ -91,5 +90,5 @@ class Destinations:
 
     async def _invoke(self, destination: str, payload: bytes) -> None:
         name = destination.split(":")[6]
-        if not await self._accept(name, Invocation(str(uuid.uuid4()), payload, new_trace_id())):
+        if not await self._accept(name, Invocation(str(uuid.uuid4()), payload, "")):
             await self._aws.call("lambda", "invoke", FunctionName=destination, InvocationType="Event", Payload=payload)

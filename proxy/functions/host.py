@@ -7,6 +7,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Coroutine
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ from proxy.functions.measures import Measures
 from proxy.functions.model import HostConfig, Invocation, MappingConfig, Outcome, ThrottledError
 from proxy.functions.package import Package, prepare
 from proxy.functions.pool import Pool
+from proxy.functions.spans import InvocationSpans
 from proxy.functions.sqs_poller import SqsPoller
 from proxy.functions.store import Store
+from proxy.tracing.export import SpanExport
 
 IDLE_SECONDS = 300.0
 """How long an environment is kept that has nothing to do."""
@@ -49,6 +52,7 @@ class Host:
         write: Takes the functions' log records, a line each.
         clock: For retries and ages.
         idle_seconds: How long an environment is kept that has nothing to do.
+        spans: Where a span of each invocation goes, if anywhere.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Host:
         write: Write,
         clock: Clock | None = None,
         idle_seconds: float = IDLE_SECONDS,
+        spans: SpanExport | None = None,
     ) -> None:
         self.config = config
         self.region = region
@@ -67,6 +72,7 @@ class Host:
         self._write = write
         self._clock = clock or SystemClock()
         self._idle_seconds = idle_seconds
+        self._spans = InvocationSpans(spans)
         self._concurrency = Concurrency(config)
         self._pools: dict[str, Pool] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -134,13 +140,26 @@ class Host:
             OSError: No process can be started.
         """
         began = self._clock.now()
+        invocation = self._in_a_trace(invocation)
+        span = self._spans.begin(function, invocation)
         try:
-            outcome = await self._pool(function).invoke(invocation)
+            outcome = await self._pool(function).invoke(span.invocation if span else invocation)
         except ThrottledError:
             self.measures.throttled(function)
             raise
         self.measures.invoked(function, self._clock.now() - began, failed=outcome.failed)
+        if span:
+            span.end(outcome)
         return outcome
+
+    def new_trace_id(self) -> str:
+        """The X-Amzn-Trace-Id of an invocation that came without one."""
+        return self._spans.new_trace_id()
+
+    @property
+    def spans_dropped(self) -> int:
+        """Spans that did not reach the collector."""
+        return self._spans.dropped
 
     async def accept(self, function: str, invocation: Invocation) -> None:
         """Keep an invocation to be run soon; it is on disk when this returns.
@@ -149,7 +168,7 @@ class Host:
             FunctionNotFoundError: There is no such function.
         """
         self._pool(function)
-        await self._queue.accept(function, invocation)
+        await self._queue.accept(function, self._in_a_trace(invocation))
 
     def mappings(self) -> dict[str, tuple[MappingConfig, float]]:
         """Every event source mapping by UUID, with when it was last changed."""
@@ -198,8 +217,11 @@ class Host:
     async def _accept_if_known(self, function: str, invocation: Invocation) -> bool:
         if function not in self._pools:
             return False
-        await self._queue.accept(function, invocation)
+        await self._queue.accept(function, self._in_a_trace(invocation))
         return True
+
+    def _in_a_trace(self, invocation: Invocation) -> Invocation:
+        return invocation if invocation.trace_id else replace(invocation, trace_id=self.new_trace_id())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work))

@@ -23,7 +23,6 @@ from proxy.functions.model import (
     function_arn,
 )
 from proxy.functions.store import StoreError
-from proxy.functions.tracing import new_trace_id
 
 MAX_CLIENT_CONTEXT = 3583
 """Characters of X-Amz-Client-Context."""
@@ -114,7 +113,7 @@ class LambdaApi:
         invocation = Invocation(
             request_id,
             _payload(request.body),
-            trace_id if _TRACE.fullmatch(trace_id) else new_trace_id(),
+            trace_id if _TRACE.fullmatch(trace_id) else self._host.new_trace_id(),
             _client_context(headers.get("x-amz-client-context", "")),
         )
         if kind == "DryRun":
@@ -140,7 +139,7 @@ class LambdaApi:
         function = self._function(request.headers.get("x-amzn-lambda-function-name", ""), request)
         if len(request.body) > (MAX_ASYNC_BYTES if kind == "async" else MAX_SYNC_BYTES):
             raise _too_large(MAX_ASYNC_BYTES if kind == "async" else MAX_SYNC_BYTES)
-        invocation = Invocation(request_id, _payload(request.body), new_trace_id())
+        invocation = Invocation(request_id, _payload(request.body), "")
         if kind == "async":
             await self._host.accept(function.name, invocation)
             return Response(200, b"null", _JSON)
@@ -232,7 +231,9 @@ class LambdaApi:
 
     async def _metrics(self) -> Response:
         host = self._host
-        body = host.measures.exposition(host.environments(), host.cold_starts(), await host.queue_depths())
+        body = host.measures.exposition(
+            host.environments(), host.cold_starts(), await host.queue_depths(), host.spans_dropped
+        )
         return Response(200, body, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from proxy.functions.tracing import root_of
+from proxy.functions.tracing import trace_id_of
 
 MAX_LINE_BYTES = 256 * 1024
 """A longer line is cut into several."""
@@ -47,7 +47,7 @@ class FunctionLog:
         """An invocation begins: what is written from here on belongs to it."""
         self.end_line()
         self._request_id = request_id
-        self._trace_id = root_of(trace_id)
+        self._trace_id = trace_id_of(trace_id)
 
     def feed(self, data: bytes) -> None:
         """Take what came out of the process, in whatever pieces."""

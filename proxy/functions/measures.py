@@ -55,14 +55,22 @@ class Measures:
             self._series[key] = (count + len(metric.values), total + sum(metric.values))
 
     def exposition(
-        self, environments: Mapping[str, int], cold_starts: Mapping[str, int], queued: Mapping[str, int]
+        self,
+        environments: Mapping[str, int],
+        cold_starts: Mapping[str, int],
+        queued: Mapping[str, int],
+        spans_dropped: int = 0,
     ) -> bytes:
         """Everything as text for Prometheus."""
         own = generate_latest(self._registry)
-        return own + generate_latest(_Exposition(self._families(environments, cold_starts, queued)))
+        return own + generate_latest(_Exposition(self._families(environments, cold_starts, queued, spans_dropped)))
 
     def _families(
-        self, environments: Mapping[str, int], cold_starts: Mapping[str, int], queued: Mapping[str, int]
+        self,
+        environments: Mapping[str, int],
+        cold_starts: Mapping[str, int],
+        queued: Mapping[str, int],
+        spans_dropped: int,
     ) -> Iterator[Metric]:
         yield _gauge("strangler_function_environments", "Environments that are there.", environments)
         yield _gauge("strangler_function_queued_events", "Asynchronous events that are not over.", queued)
@@ -82,6 +90,9 @@ class Measures:
         )
         dropped.add_metric([], self._dropped)
         yield dropped
+        spans = CounterMetricFamily("strangler_spans_dropped", "Spans that did not reach the collector.")
+        spans.add_metric([], spans_dropped)
+        yield spans
 
 
 class _Exposition(Collector):

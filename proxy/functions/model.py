@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from proxy.tracing.context import TraceContext
+
 ACCOUNT = "000000000000"
 """The account of a host on one machine; MiniStack's is the same."""
 VERSION = "$LATEST"
@@ -129,14 +131,18 @@ class Invocation:
 
     Attributes:
         payload: JSON, as the caller sent it.
-        trace_id: For the header X-Amzn-Trace-Id.
+        trace_id: For the header X-Amzn-Trace-Id; empty for the host to begin a trace.
         client_context: JSON, decoded; None for none.
+        links: Spans of other traces that it has to do with.
+        trigger: What kind of thing caused it, in OpenTelemetry's words.
     """
 
     request_id: str
     payload: bytes
     trace_id: str
     client_context: str | None = None
+    links: tuple[TraceContext, ...] = ()
+    trigger: Literal["other", "pubsub"] = "other"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,6 @@ from proxy.functions.model import (
     function_arn,
 )
 from proxy.functions.records import batch_record
-from proxy.functions.tracing import new_trace_id
 from proxy.functions.windows import MAX_STATE_BYTES, Window, checkpoint, from_checkpoint, state_of
 
 FINISHED: Final = "FINISHED"
@@ -213,7 +212,7 @@ class Shard:
                 self._window = self._window_of(piece.records[0])
                 members = self._window.members(self._name, self._mapping.source_arn)
             payload = events.payload([one.data for one in piece.records], members)
-            outcome = await self._invoke_if_there_is_room(Invocation(request_id, payload, new_trace_id()))
+            outcome = await self._invoke_if_there_is_room(Invocation(request_id, payload, ""))
             if outcome is None:
                 to_do.appendleft(piece)
                 continue
@@ -266,7 +265,7 @@ class Shard:
         failures = 0
         while self._window is not None and not self._stopping.is_set():
             members = self._window.members(self._name, self._mapping.source_arn, final=True, early=early)
-            invocation = Invocation(str(uuid.uuid4()), events.payload([], members), new_trace_id())
+            invocation = Invocation(str(uuid.uuid4()), events.payload([], members), "")
             outcome = await self._invoke_if_there_is_room(invocation)
             if outcome is None:
                 continue

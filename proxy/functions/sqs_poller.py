@@ -14,7 +14,7 @@ from proxy.functions.aws import Aws, DeliveryError
 from proxy.functions.batch import EVERYTHING, backoff, failed_items
 from proxy.functions.filters import Filters
 from proxy.functions.model import MAX_SYNC_BYTES, Invocation, MappingConfig, Outcome, ThrottledError
-from proxy.functions.tracing import new_trace_id
+from proxy.functions.tracing import Origin, origin_of
 
 LONG_POLL_SECONDS = 5
 """Lambda polls for 20 s; with less, the host stops sooner."""
@@ -143,7 +143,7 @@ class SqsPoller:
 
     async def _handle(self, url: str, batch: list[Message]) -> None:
         records = [self._record(message) for message in batch]
-        outcome = await self._invoke_patiently(events.payload(records))
+        outcome = await self._invoke_patiently(events.payload(records), origin_of(batch))
         if outcome is None:
             return
         ids = [message["MessageId"] for message in batch]
@@ -151,15 +151,16 @@ class SqsPoller:
         if failed is not EVERYTHING:
             await self._delete(url, [message for message in batch if message["MessageId"] not in failed])
 
-    async def _invoke_patiently(self, payload: bytes) -> Outcome | None:
+    async def _invoke_patiently(self, payload: bytes, origin: Origin) -> Outcome | None:
         """Invoke; while there is no room, again and again until the messages had better be left to the queue."""
         deadline = time.monotonic() + self._patience
         wait = 0.05
         while True:
             try:
-                return await self._invoke(
-                    self._mapping.function, Invocation(str(uuid.uuid4()), payload, new_trace_id())
+                invocation = Invocation(
+                    str(uuid.uuid4()), payload, origin.trace_id, links=origin.links, trigger="pubsub"
                 )
+                return await self._invoke(self._mapping.function, invocation)
             except ThrottledError as error:
                 if time.monotonic() + wait > deadline:
                     logger.warning("%s is throttled (%s): messages go back", self._mapping.function, error.reason)

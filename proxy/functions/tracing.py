@@ -1,20 +1,48 @@
-"""The header X-Amzn-Trace-Id (X-Ray guide)."""
+"""Which trace an invocation belongs to, in the header X-Amzn-Trace-Id (X-Ray guide)."""
 
 from __future__ import annotations
 
-import re
-import secrets
-import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-_ROOT = re.compile(r"(?:^|;)\s*Root=([^;]*)")
+from proxy.tracing.context import TraceContext, of_amazon, of_traceparent
 
-
-def root_of(trace_id: str) -> str:
-    """The part of the header that all of one trace have in common; empty if it has none."""
-    match = _ROOT.search(trace_id)
-    return match[1].strip() if match else ""
+MAX_LINKS = 128
+"""The most that OpenTelemetry keeps of a span."""
 
 
-def new_trace_id() -> str:
-    """A trace that begins here and is not sampled."""
-    return f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)};Parent={secrets.token_hex(8)};Sampled=0"
+class Origin(NamedTuple):
+    """Where an invocation comes from that a poller makes.
+
+    Attributes:
+        trace_id: For the header X-Amzn-Trace-Id; empty to begin a trace.
+        links: Spans of other traces, if it belongs to none of them.
+    """
+
+    trace_id: str = ""
+    links: tuple[TraceContext, ...] = ()
+
+
+def trace_id_of(header: str) -> str:
+    """The id that all logs of a trace have in common, 32 hex digits; empty if the header has none."""
+    found = of_amazon(header)
+    return found.trace_id if found else ""
+
+
+def origin_of(messages: Sequence[dict[str, Any]]) -> Origin:
+    """The trace of a batch, as ReceiveMessage gives it: that of its messages if they have one in common.
+
+    A batch with messages of several traces begins one of its own, with links to them, as Lambda does.
+    """
+    found = {trace: None for message in messages if (trace := _trace_of(message))}
+    if len(found) == 1:
+        return Origin(next(iter(found)).amazon())
+    return Origin("", tuple(trace for trace in found if trace.parent_id)[:MAX_LINKS])
+
+
+def _trace_of(message: dict[str, Any]) -> TraceContext | None:
+    """By the attribute `traceparent`, as OpenTelemetry sends it, else by AWSTraceHeader (SQS API)."""
+    attribute = message.get("MessageAttributes", {}).get("traceparent", {})
+    return of_traceparent(attribute.get("StringValue", "")) or of_amazon(
+        message.get("Attributes", {}).get("AWSTraceHeader", "")
+    )

@@ -11,6 +11,7 @@ from proxy.observe import record as durations
 from proxy.observe.alb_lines import DEFAULT_ELB_NAME, AlbLines
 from proxy.observe.log_writer import LogWriter
 from proxy.observe.record import METHOD_LIMIT, USER_AGENT_LIMIT, RequestRecord
+from proxy.observe.request_spans import context_of
 
 
 class LogFormat(Protocol):
@@ -34,9 +35,12 @@ class JsonLines:
 
     def line(self, record: RequestRecord) -> str:
         view = record.view
+        trace_id = ""
         if view is None:
             client, host, target, user_agent = record.client, b"", b"", b""
         else:
+            if trace := context_of(view, record.trace_id):
+                trace_id = trace.trace_id
             client, host, target = view.peer, view.host_port, view.target
             user_agent = view.fields.get(b"user-agent", b"")[:USER_AGENT_LIMIT]
         started_at = record.started_at
@@ -67,7 +71,8 @@ class JsonLines:
             f',"request_bytes":{record.request_bytes}'
             f',"response_bytes":{record.response_bytes}'
             f',"user_agent":{_bytes(user_agent)}'
-            f',"trace_id":{_bytes(record.trace_id)}'
+            f',"trace_id":{_text(trace_id)}'
+            f',"amzn_trace_id":{_bytes(record.trace_id)}'
             f',"reason":{_text(record.reason or record.remark)}'
             f',"tunnel":{"true" if record.tunnel else "false"}}}'
         )

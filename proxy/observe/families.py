@@ -339,6 +339,12 @@ LOG_DROPPED = Family(
     (),
     "Access-log lines dropped because the disk could not keep up.",
 )
+SPANS_DROPPED = Family(
+    "strangler_spans_dropped_total",
+    "counter",
+    (),
+    "Spans that did not reach the collector: it took too long, refused them, or was not there.",
+)
 DESYNC_NONCOMPLIANT = Family(
     "strangler_desync_noncompliant_requests_total",
     "counter",
@@ -434,6 +440,7 @@ FAMILIES = (
     RELOADS,
     LOG_DROPPED,
     CONNECTION_LOG_DROPPED,
+    SPANS_DROPPED,
     DESYNC_NONCOMPLIANT,
     INVALID_HEADERS,
     TRANSACTION_REQUESTS,

@@ -35,6 +35,7 @@ class LiveState:
         reload: The last load.
         access_log_dropped: Lines that the access log has dropped since the start.
         connection_log_dropped: The same of the connection log.
+        spans_dropped: Spans that did not reach the collector.
         client_connections: How many are open, and how many ever were opened.
         target_connections: Target group name to open connections.
         target_states: (target group, state of health) to the number of targets in it.
@@ -50,6 +51,7 @@ class LiveState:
     reload: ReloadState = ReloadState(successful=True, timestamp=0.0, counts={})
     access_log_dropped: int = 0
     connection_log_dropped: int = 0
+    spans_dropped: int = 0
     client_connections: tuple[int, int] = (0, 0)
     target_connections: Mapping[str, int] = field(default_factory=dict)
     target_states: Mapping[tuple[str, str], int] = field(default_factory=dict)

@@ -425,6 +425,7 @@ def _live_gauges(live: LiveState) -> list[tuple[Family, dict[_Labels, float]]]:
         (families.RELOADS, {(result,): count for result, count in reload.counts.items()}),
         (families.LOG_DROPPED, {(): live.access_log_dropped}),
         (families.CONNECTION_LOG_DROPPED, {(): live.connection_log_dropped}),
+        (families.SPANS_DROPPED, {(): live.spans_dropped}),
         (families.CLIENT_CONNECTIONS, {(): live.client_connections[0]}),
         (families.CLIENT_CONNECTIONS_OPENED, {(): live.client_connections[1]}),
         (families.TARGET_CONNECTIONS, {(name,): count for name, count in live.target_connections.items()}),

@@ -90,8 +90,9 @@ def test_a_card_in_the_path_is_in_no_line_of_the_service(tmp_path: Path, path: s
     """Of the gateway it is in the access log, which has paths as they are: no client may be made to put it there."""
     with running("extracted_services.payments", tmp_path / "payments") as payments:
         payments.http.get(path)
-        log = payments.log.read_text()
-    assert "[redacted]" in log
+    log = payments.log.read_text()
+    # The query is left out as a whole.
+    assert ("/api/payments/1" if "?" in path else "[redacted]") in log
     assert not SPELLED.search(log)
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from extracted_services.email.mail import MaildirMailer, MailError, welcome_mail
-from extracted_services.email.message import MalformedError, Message, message_of, signed_up_of, trace_id_of
+from extracted_services.email.message import MalformedError, Message, message_of, signed_up_of
 from extracted_services.email.queue import QueueError
 from extracted_services.email.stop import Stop, Stopped
 from extracted_services.email.store import Claim, Store
+from extracted_services.email.tracing import Trace, trace_of
 from extracted_services.email.worker import KEPT_SECONDS, Worker, retry_delay
 
 BODY = '{"id": "%s", "type": "user.signed_up", "data": {"email": "a@example.org", "name": "Ada"}}'
@@ -80,7 +81,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def message(message_id: str, event_id: str | None = None, body: str | None = None, receive_count: int = 1) -> Message:
-    return Message(message_id, f"receipt of {message_id}", body or BODY % (event_id or message_id), receive_count, "")
+    return Message(
+        message_id, f"receipt of {message_id}", body or BODY % (event_id or message_id), receive_count, Trace(TRACE)
+    )
 
 
 def test_what_is_sent_is_deleted(bench: Bench) -> None:
@@ -260,11 +263,10 @@ def test_fields_that_are_new_are_no_problem() -> None:
     [
         pytest.param({"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}, TRACE, id="traceparent"),
         pytest.param({"x-amzn-trace-id": f"Root=1-{TRACE[:8]}-{TRACE[8:]};Sampled=1"}, TRACE, id="X-Amzn-Trace-Id"),
-        pytest.param({"traceparent": "none", "x-amzn-trace-id": ""}, "", id="neither"),
     ],
 )
 def test_which_trace_it_is(attributes: dict[str, str], trace_id: str) -> None:
-    assert trace_id_of(attributes) == trace_id
+    assert trace_of(attributes).trace_id == trace_id
 
 
 def test_numbers_of_a_message_are_texts() -> None:
@@ -275,4 +277,4 @@ def test_numbers_of_a_message_are_texts() -> None:
         "Attributes": {"ApproximateReceiveCount": "3", "AWSTraceHeader": f"Root=1-{TRACE[:8]}-{TRACE[8:]}"},
         "MessageAttributes": {"traceparent": {"StringValue": "bad", "DataType": "String"}},
     }
-    assert message_of(received) == Message("m1", "r1", "b", 3, TRACE)
+    assert message_of(received) == Message("m1", "r1", "b", 3, Trace(TRACE))

@@ -22,10 +22,10 @@ def log() -> tuple[FunctionLog, list[dict[str, Any]]]:
 def test_records() -> None:
     written, records = log()
     written.feed(b"at the start\n")
-    written.begin("r-1", "Parent=2;Root=1-5-a;Sampled=0")
+    written.begin("r-1", "Parent=2;Root=1-65000000-00000000000000000000000a;Sampled=0")
     written.feed(b'one\n{"level":"INFO"}\n')
     fixed = {"timestamp": "1970-01-01T00:00:00.000Z", "function": "f", "log_stream": "stream"}
-    of_request = fixed | {"request_id": "r-1", "trace_id": "1-5-a"}
+    of_request = fixed | {"request_id": "r-1", "trace_id": "6500000000000000000000000000000a"}
     assert records == [
         fixed | {"message": "at the start"},
         of_request | {"message": "one"},

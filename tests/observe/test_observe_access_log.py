@@ -44,7 +44,8 @@ def test_a_whole_line() -> None:
         "request_bytes": 300,
         "response_bytes": 500,
         "user_agent": "curl/8",
-        "trace_id": "Root=1-65000000-000000000000000000000001",
+        "trace_id": "65000000000000000000000000000001",
+        "amzn_trace_id": "Root=1-65000000-000000000000000000000001",
         "reason": None,
         "tunnel": False,
     }
@@ -158,7 +159,7 @@ def test_any_bytes_come_back_as_they_were(
     assert all(character >= " " for character in line)
     document = json.loads(line)
     read_back = [
-        (document[name] or "").encode("latin-1") for name in ("target", "host", "user_agent", "method", "trace_id")
+        (document[name] or "").encode("latin-1") for name in ("target", "host", "user_agent", "method", "amzn_trace_id")
     ]
     assert read_back == [target, host.lower(), user_agent, method, trace]
 

@@ -59,6 +59,7 @@ CONTRACT = {
     "strangler_mitigated_targets": ("gauge", {"target_group"}),
     "strangler_nonsticky_requests_total": ("counter", {"target_group", "type"}),
     "strangler_connection_log_dropped_total": ("counter", set()),
+    "strangler_spans_dropped_total": ("counter", set()),
     "strangler_auth_success_total": ("counter", {"action"}),
     "strangler_auth_failure_total": ("counter", {"action", "reason"}),
     "strangler_auth_error_total": ("counter", {"action", "reason"}),

@@ -20,6 +20,7 @@ from proxy.functions.host import Host
 from proxy.functions.http import HttpServer
 from proxy.functions.lambda_api import LambdaApi
 from proxy.functions.model import MAX_SYNC_BYTES
+from proxy.tracing.export import SpanExport
 
 HANDLERS = Path(__file__).resolve().parents[1] / "functions" / "handlers"
 PATIENCE = 60.0
@@ -103,6 +104,7 @@ def running_host(
     concurrency: int = 20,
     clock: Any = None,
     idle_seconds: float = 300.0,
+    spans: SpanExport | None = None,
 ) -> Iterator[RunningHost]:
     """Run a host while the block lasts; `folder` is what a restart finds again."""
     text = yaml.safe_dump({"version": 1, "concurrency": concurrency, "functions": functions})
@@ -113,7 +115,7 @@ def running_host(
 
     async def serve() -> None:
         host = Host(
-            config, folder / "state", REGION, lambda line: records.append(json.loads(line)), clock, idle_seconds
+            config, folder / "state", REGION, lambda line: records.append(json.loads(line)), clock, idle_seconds, spans
         )
         api = LambdaApi(host)
         server = HttpServer(api.handle, max_body=MAX_SYNC_BYTES, too_large=api.too_large)
