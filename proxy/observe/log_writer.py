@@ -53,8 +53,8 @@ class LogWriter:
         self._failing = False
         self._torn = False
         self._file: int | None = self._open()
-        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
-        self._thread.start()
+        self._writing = threading.Thread(target=self._run, name="access-log", daemon=True)
+        self._writing.start()
 
     @property
     def dropped(self) -> int:
@@ -81,8 +81,8 @@ class LogWriter:
         """Write what is left, within `CLOSE_SECONDS`, and close the file. Later lines are dropped."""
         self._stopping = True
         self._wake.set()
-        self._thread.join(CLOSE_SECONDS)
-        if self._thread.is_alive():
+        self._writing.join(CLOSE_SECONDS)
+        if self._writing.is_alive():
             logger.error(
                 "access log %s: still blocked after %g s, %d lines lost",
                 self._path,

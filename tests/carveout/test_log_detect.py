@@ -9,8 +9,8 @@ from observe_records import forwarded
 from proxy.carveout.logs.detect import detect, named
 from proxy.carveout.logs.layout import compile_layout
 from proxy.carveout.logs.problems import LogError
-from proxy.observe.access_log import JsonLines
 from proxy.observe.alb_lines import AlbLines
+from proxy.observe.json_lines import JsonLines
 
 COMMON = '192.0.2.7 - bob [24/Nov/2026:12:00:00 +0000] "GET /a?q=\\"b HTTP/1.1" 200 12'
 COMBINED = f'{COMMON} "-" "x \\"y\\""'

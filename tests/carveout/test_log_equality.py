@@ -20,8 +20,8 @@ from proxy.carveout.logs.measure import Settings
 from proxy.carveout.logs.outcome import Reading
 from proxy.carveout.logs.reading import read_files
 from proxy.carveout.workload import TransactionLoad
-from proxy.observe.access_log import JsonLines
 from proxy.observe.alb_lines import AlbLines
+from proxy.observe.json_lines import JsonLines
 from proxy.observe.record import RequestRecord
 from proxy.rules.request import RequestView
 

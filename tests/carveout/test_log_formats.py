@@ -13,8 +13,8 @@ from log_reading import alb_line, nginx_line, parsed
 from observe_records import RECEIVED_AT, forwarded, refused
 
 from proxy.carveout.logs.names import as_sent
-from proxy.observe.access_log import JsonLines
 from proxy.observe.alb_lines import AlbLines
+from proxy.observe.json_lines import JsonLines
 from proxy.observe.record import RequestRecord
 from proxy.rules.request import RequestView
 

@@ -18,7 +18,7 @@ from proxy.carveout.logs.measure import Settings
 from proxy.carveout.logs.problems import LogError
 from proxy.carveout.logs.reading import read_files
 from proxy.carveout.naming import Namer
-from proxy.observe.access_log import JsonLines
+from proxy.observe.json_lines import JsonLines
 
 pytestmark = [
     pytest.mark.system,

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observe_records import RECEIVED_AT, forwarded, refused
 
-from proxy.observe.access_log import FORMATS, AccessLog, JsonLines
+from proxy.observe.access_log import FORMATS, AccessLog
+from proxy.observe.json_lines import JsonLines
 from proxy.observe.record import RequestRecord
 from proxy.rules.request import RequestView
 
