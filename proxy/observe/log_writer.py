@@ -48,6 +48,7 @@ class LogWriter:
         self._taken = 0
         self._lost_lines = 0
         self._wake = threading.Event()
+        self._is_woken = False
         self._stopping = False
         self._reopening = False
         self._failing = False
@@ -69,7 +70,8 @@ class LogWriter:
             return
         self._accepted += len(line)
         self._lines.append(line)
-        if pending > FLUSH_BYTES:
+        if pending > FLUSH_BYTES and not self._is_woken:
+            self._is_woken = True
             self._wake.set()
 
     def reopen(self) -> None:
@@ -96,6 +98,7 @@ class LogWriter:
             if not stopping:
                 self._wake.wait(self._flush_seconds)
             self._wake.clear()
+            self._is_woken = False
             self._follow_rotation()
             self._drain()
             if stopping:
