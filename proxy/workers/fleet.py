@@ -120,6 +120,8 @@ class Fleet:
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                # As this process was started: without -P another `proxy` in the working directory would come first.
+                *(["-P"] if sys.flags.safe_path else []),
                 "-m",
                 "proxy.cli.worker",
                 str(theirs.fileno()),
