@@ -1,9 +1,9 @@
-"""A forwarding loop that does nothing: python -m bench.floor PORT TARGET_PORT [--parse]
+"""A forwarding loop that does nothing: python -m bench.floor PORT TARGET_PORT [--parse | --answer]
 
 Every client connection has a target connection of its own, open as long as it is: what comes on one is written to
 the other. With `--parse` each message's head is parsed first (httptools, as uvicorn does), and the message is written
-at its end, as bytes. It decides nothing, adds nothing, limits nothing and counts nothing: what a proxy on this event
-loop costs more than this is what it does.
+at its end, as bytes. With `--answer` there is no target: whatever comes is answered. It decides nothing, adds nothing,
+limits nothing and counts nothing: what a proxy on this event loop costs more than this is what it does.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import cast
 
 import httptools
 import uvloop
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ntarget"
 
 
 class Side(asyncio.Protocol):
@@ -68,6 +70,24 @@ class ParsingSide(Side):
         super().data_received(message)
 
 
+class AnsweringSide(asyncio.Protocol):
+    """Answers whatever comes."""
+
+    __slots__ = ("transport",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(ANSWER)
+
+
+async def answer(port: int) -> None:
+    """Answer until cancelled."""
+    server = await asyncio.get_running_loop().create_server(AnsweringSide, "127.0.0.1", port, backlog=4096)
+    await server.serve_forever()
+
+
 async def serve(port: int, target_port: int, *, parse: bool) -> None:
     """Serve until cancelled."""
     loop = asyncio.get_running_loop()
@@ -91,5 +111,9 @@ if __name__ == "__main__":
     parser.add_argument("port", type=int)
     parser.add_argument("target_port", type=int)
     parser.add_argument("--parse", action="store_true", help="parse heads with httptools")
+    parser.add_argument("--answer", action="store_true", help="answer instead of forwarding")
     options = parser.parse_args()
-    uvloop.run(serve(options.port, options.target_port, parse=options.parse))
+    if options.answer:
+        uvloop.run(answer(options.port))
+    else:
+        uvloop.run(serve(options.port, options.target_port, parse=options.parse))

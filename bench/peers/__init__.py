@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.peers.baseline import Baseline
 from bench.peers.caddy import Caddy
 from bench.peers.envoy import Envoy
-from bench.peers.floor import FloorCopy, FloorParse
+from bench.peers.floor import FloorAnswer, FloorCopy, FloorParse
 from bench.peers.gateway import CompiledGateway, Gateway
 from bench.peers.haproxy import HAProxy
 from bench.peers.nginx import Nginx, StreamingNginx
@@ -20,6 +20,7 @@ _ALL: tuple[Peer, ...] = (
     Baseline(),
     FloorCopy(),
     FloorParse(),
+    FloorAnswer(),
     Gateway(),
     CompiledGateway(),
 )

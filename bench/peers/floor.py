@@ -53,3 +53,11 @@ class FloorParse(FloorCopy):
 
     def missing(self) -> str | None:
         return None if importlib.util.find_spec("httptools") else "not installed: pip install httptools"
+
+
+class FloorAnswer(FloorCopy):
+    """A server that answers whatever comes: what a connection costs at the least."""
+
+    name: ClassVar[str] = "floor-answer"
+    counts: ClassVar[str] = "nothing; answers by itself"
+    options: ClassVar[tuple[str, ...]] = ("--answer",)
