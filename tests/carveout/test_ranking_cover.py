@@ -103,6 +103,21 @@ def test_what_a_pattern_cannot_hold_is_matched_one_by_one(name: str) -> None:
     assert taken(cover([name], [name, "GET /other"]), [name, "GET /other"]) == {name}
 
 
+def test_what_begins_with_other_literals_is_not_taken_either() -> None:
+    """`/*/*/a/a` would cover two of these at once, and take `/b/a/a/a`, which begins as none of them does."""
+    bundle = ["GET /v{id}/a/a/a", "GET /a/a/a/a", "GET /api/{id}/a/a"]
+    known = [*bundle, "GET /a", "GET /a/a/a", "GET /a/a", "GET /b/a/a/a", "GET /b", "GET /a/b", "GET /b/a"]
+
+    assert taken(cover(bundle, known), known) == set(bundle)
+
+
+def test_what_a_wildcard_stands_for_is_not_taken_elsewhere() -> None:
+    """A pattern can hold a space only as `?`, which a path with another character there satisfies as well."""
+    known = ["GET /a b/{id}", "GET /acb/{id}"]
+
+    assert taken(cover(known[:1], known), known) == set(known[:1])
+
+
 SEGMENTS = st.sampled_from(["a", "b", "ab", "me", "x.y", "{id}", "{n}", "v{id}", "api"])
 PATHS = st.lists(SEGMENTS, min_size=1, max_size=4).map(lambda segments: "/" + "/".join(segments))
 NAMES = st.tuples(st.sampled_from(["GET", "GET", "POST", "DELETE"]), PATHS).map(" ".join)

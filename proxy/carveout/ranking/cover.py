@@ -8,8 +8,9 @@
     5  what even that takes of others (`/users/me`) stays by a rule in front of it
     6  values are packed into rules of at most 5 values and 6 wildcards (alb.md 1.4)
 
-"Fewest" is meant among the candidates of step 2 that name the resource (`/orders`) of what they cover. That nothing
-else is taken holds for the transactions that are known.
+"Fewest" is meant among the candidates of step 2 that begin with the resource (`/orders`) of what they cover, or, where
+that is a parameter, with what stands before it. That nothing else is taken holds for the transactions that are known;
+those that begin otherwise than all that is wanted are not even looked at, which is why every pattern must begin so.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Final, Literal
 from proxy.carveout.ranking.bundles import resource_of, split_name
 from proxy.carveout.ranking.templates import (
     covers,
+    literal_start,
     meet,
     regex_of,
     template_tokens,
@@ -92,11 +94,11 @@ def cover(names: Iterable[str], known: Iterable[str]) -> Cover:
         else:
             left_out.append(name)
     mine = set(wanted)
-    starts = {_first_segment(one.path) for one in wanted}
+    starts = {literal_start(_beginning(one.path)) for one in wanted}
     others = [
         one
         for one in map(_parsed, dict.fromkeys(known))
-        if one is not None and one not in mine and _may_meet(_first_segment(one.path), starts)
+        if one is not None and one not in mine and _may_meet(literal_start(one.path), starts)
     ]
     groups = _by_methods(wanted, others)
     rules = [rule for methods, paths in groups.items() for rule in _cover_paths(paths, others, methods)]
@@ -111,13 +113,14 @@ def _parsed(name: str) -> _Transaction | None:
 
 
 @lru_cache(maxsize=8192)
-def _first_segment(path: str) -> str:
-    """What a path begins with, up to the end of its first segment or its first parameter."""
-    return path[1:].split("/", 1)[0].split("{", 1)[0]
+def _beginning(path: str) -> str:
+    """What a pattern for a template begins with: its resource, else all before its first parameter."""
+    named = resource_of(path)
+    return tightest_pattern(path.split("{", 1)[0].rstrip("/") if named is None else named)
 
 
 def _may_meet(start: str, starts: Collection[str]) -> bool:
-    """Whether patterns for paths that begin with `starts` can touch one that begins with `start`."""
+    """Whether a pattern that begins with one of `starts` can touch a path that begins with `start`."""
     return any(start.startswith(one) or one.startswith(start) for one in starts)
 
 
@@ -224,8 +227,8 @@ def _without_redundant(patterns: list[str], paths: Sequence[str]) -> list[str]:
 
 
 def _suits(pattern: str, path: str) -> bool:
-    """Whether a pattern covers a template and names its resource: `/*/*` would take what nobody knows of yet."""
-    return pattern.startswith(resource_of(path) or "") and covers(pattern, path)
+    """Whether a pattern covers a template and begins as it does: `/*/*` would take what nobody knows of yet."""
+    return pattern.startswith(_beginning(path)) and covers(pattern, path)
 
 
 def _is_free(pattern: str, rivals: Iterable[str]) -> bool:
