@@ -9,8 +9,9 @@ from typing import Final
 from urllib.parse import quote
 
 from proxy.carveout.ranking.bundles import resource_of, split_name
-from proxy.carveout.ranking.cover import Cover, RuleShape
-from proxy.config.model import Config, ListenerConfig, RuleConfig
+from proxy.carveout.ranking.cover import Cover
+from proxy.carveout.ranking.shapes import RuleShape
+from proxy.config.model import Config, ForwardConfig, ListenerConfig, RuleConfig
 from proxy.config.problem import ConfigError
 from proxy.rules.compile import compile_table
 from proxy.rules.request import RequestView
@@ -45,9 +46,11 @@ class Paster:
 
     Args:
         config: The table that serves, None when it is not known: priorities then begin at 10.
+        known: All transactions of the monolith, to see what else a rule of the table takes.
     """
 
     config: Config | None
+    known: Sequence[str] = ()
     _tables: dict[str, Table] = field(default_factory=dict)
 
     def paste(self, cover: Cover, transactions: Sequence[str], monolith: str) -> Paste | None:
@@ -67,9 +70,9 @@ class Paster:
             listener, taken_by = self._where(transactions, monolith, self.config)
         if listener is not None and taken_by is not None:
             there = listener.rules[taken_by]
-            if len(cover.rules) == 1 and _says_the_same(there, cover.rules[0], transactions):
-                note = f"rule {there.name!r} takes exactly these requests already: shift its weights"
-                return Paste("", "", listener.name, note)
+            says_the_same = len(cover.rules) == 1 and _says_the_same(there, cover.rules[0], transactions)
+            if says_the_same or self._takes_just(listener, taken_by, transactions):
+                return Paste("", "", listener.name, _already(there))
         known = self.config.target_groups if self.config else {}
         if service == monolith:
             service = f"{service}-service"[:LONGEST_GROUP_NAME]
@@ -102,6 +105,16 @@ class Paster:
                 return listener, None
         return config.listeners[0], None
 
+    def _takes_just(self, listener: ListenerConfig, index: int, transactions: Sequence[str]) -> bool:
+        """Whether a rule takes all these transactions, whatever else is in a request, and none of the other known."""
+        table = self._table(listener)
+        fields = {condition.field for condition in listener.rules[index].conditions}
+        if table is None or not fields <= {"path-pattern", "http-request-method"}:
+            return False
+        views = {name: view for name in (*self.known, *transactions) if (view := _view_of(name)) is not None}
+        taken = {name for name, view in views.items() if table.evaluate(view).index == index}
+        return bool(self.known) and taken == set(transactions)
+
     def _table(self, listener: ListenerConfig) -> Table | None:
         if listener.name not in self._tables:
             try:
@@ -132,6 +145,12 @@ def _says_the_same(there: RuleConfig, shape: RuleShape, transactions: Sequence[s
         and theirs.pop("path-pattern", None) == frozenset(shape.values)
         and theirs in ({}, {"http-request-method": methods})
     )
+
+
+def _already(rule: RuleConfig) -> str:
+    weights = rule.action.weights if isinstance(rule.action, ForwardConfig) else ()
+    todo = "shift its weights" if len(weights) > 1 else "forward it to the new service"
+    return f"rule {rule.name!r} takes exactly these requests already: {todo}"
 
 
 def _groups(listener: ListenerConfig) -> set[str]:

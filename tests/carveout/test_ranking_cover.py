@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.carveout.paste import Paster
-from proxy.carveout.ranking.cover import MOST_VALUES, MOST_WILDCARDS, Cover, RuleShape, cover
+from proxy.carveout.ranking.cover import Cover, cover
+from proxy.carveout.ranking.shapes import MOST_VALUES, MOST_WILDCARDS, RuleShape
 from proxy.config.load import load
 from proxy.config.model import ConditionConfig, Config
 from proxy.rules.compile import compile_table
@@ -118,7 +119,28 @@ def test_what_a_wildcard_stands_for_is_not_taken_elsewhere() -> None:
     assert taken(cover(known[:1], known), known) == set(known[:1])
 
 
-SEGMENTS = st.sampled_from(["a", "b", "ab", "me", "x.y", "{id}", "{n}", "v{id}", "api"])
+def test_what_moves_stands_before_a_wider_path_that_stays() -> None:
+    """And that before a still wider one that moves: the most literal first, whichever side it is for."""
+    names = ["GET /{tenant}/{page}", "GET /{tenant}/me", "GET /shop/me"]
+
+    assert cover([names[0], names[2]], names).rules == (
+        RuleShape(("/shop/me",)),
+        RuleShape(("^/[^/]+/me$",), "regex", ("GET",), stays=True),
+        RuleShape(("^/[^/]+/[^/]+$",), "regex"),
+    )
+
+
+def test_what_stays_by_a_wider_rule_has_none_of_its_own() -> None:
+    """Behind the wider one it could never win."""
+    names = ["GET /{shop}/{page}", "GET /api/{page}", "GET /api/me"]
+
+    assert cover(names[:1], names).rules == (
+        RuleShape(("^/api/[^/]+$",), "regex", ("GET",), stays=True),
+        RuleShape(("^/[^/]+/[^/]+$",), "regex"),
+    )
+
+
+SEGMENTS = st.sampled_from(["a", "b", "ab", "me", "x.y", "{id}", "{n}", "v{id}", "api", "a b", "é"])
 PATHS = st.lists(SEGMENTS, min_size=1, max_size=4).map(lambda segments: "/" + "/".join(segments))
 NAMES = st.tuples(st.sampled_from(["GET", "GET", "POST", "DELETE"]), PATHS).map(" ".join)
 

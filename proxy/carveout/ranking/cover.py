@@ -5,7 +5,7 @@
     3  those that touch another transaction go; among the rest an exact search finds the fewest that cover all,
        and of equally few the most literal
     4  a template that no such pattern covers alone is a regular expression, `^/users/[^/]+$`
-    5  what even that takes of others (`/users/me`) stays by a rule in front of it
+    5  what even that takes of others (`/users/me`) stays by a rule in front of it; the most literal first
     6  values are packed into rules of at most 5 values and 6 wildcards (alb.md 1.4)
 
 "Fewest" is meant among the candidates of step 2 that begin with the resource (`/orders`) of what they cover, or, where
@@ -18,46 +18,29 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 
 from proxy.carveout.ranking.bundles import resource_of, split_name
+from proxy.carveout.ranking.precedence import One, in_turn
+from proxy.carveout.ranking.shapes import MOST_VALUES, MOST_WILDCARDS, RuleShape, packed
 from proxy.carveout.ranking.templates import (
     covers,
     literal_start,
     meet,
-    regex_of,
     template_tokens,
     tightest_pattern,
     touches,
     without_parameter_names,
 )
 
-MOST_VALUES: Final = 5
-MOST_WILDCARDS: Final = 6
 LONGEST: Final = 128
 MOST_STEPS: Final = 20_000
 """Of the search; after them the best cover found so far is taken, which is at least as good as a greedy one."""
 
-Kind = Literal["pattern", "regex"]
-
-
-@dataclass(frozen=True, slots=True)
-class RuleShape:
-    """One rule: path patterns, or regular expressions, with the methods that it is limited to.
-
-    Attributes:
-        stays: Whether it keeps its requests at the monolith, in front of the rules that would take them.
-    """
-
-    values: tuple[str, ...]
-    kind: Kind = "pattern"
-    methods: tuple[str, ...] = ()
-    stays: bool = False
-
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """The rules for a set of transactions in the order of their priorities, those that stay first.
+    """The rules for a set of transactions in the order of their priorities.
 
     Attributes:
         left_out: Transactions that no rule can take: names without a path, or longer than a value may be.
@@ -76,6 +59,18 @@ class Cover:
 class _Transaction:
     method: str
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Covered:
+    """Rules of patterns that take nothing else, and the paths that no such pattern takes alone."""
+
+    rules: list[RuleShape]
+    by_one: list[One]
+
+    @property
+    def values(self) -> int:
+        return sum(len(rule.values) for rule in self.rules) + len(self.by_one)
 
 
 def cover(names: Iterable[str], known: Iterable[str]) -> Cover:
@@ -101,8 +96,9 @@ def cover(names: Iterable[str], known: Iterable[str]) -> Cover:
         if one is not None and one not in mine and _may_meet(literal_start(one.path), starts)
     ]
     groups = _by_methods(wanted, others)
-    rules = [rule for methods, paths in groups.items() for rule in _cover_paths(paths, others, methods)]
-    rules.sort(key=lambda rule: not rule.stays)
+    covered = [_cover_paths(paths, others, methods) for methods, paths in groups.items()]
+    # The patterns touch nothing that stays, so that they may be first.
+    rules = [rule for one in covered for rule in one.rules] + in_turn([path for one in covered for path in one.by_one])
     return Cover(tuple(_that_can_win(rules, wanted)), tuple(left_out))
 
 
@@ -139,7 +135,7 @@ def _by_methods(wanted: Sequence[_Transaction], others: Sequence[_Transaction]) 
         for path in list(groups.get((), ())) if methods else ():
             if set(methods_of[path]) <= set(methods):
                 joined = [*paths, path]
-                if _count(_cover_paths(joined, others, methods)) <= _count(_cover_paths(paths, others, methods)):
+                if _cover_paths(joined, others, methods).values <= _cover_paths(paths, others, methods).values:
                     paths.append(path)
                     groups[()].remove(path)
     return {methods: paths for methods, paths in groups.items() if paths}
@@ -155,11 +151,7 @@ def _needs_no_method(path: str, methods: Collection[str], others: Sequence[_Tran
     )
 
 
-def _count(rules: Iterable[RuleShape]) -> int:
-    return sum(len(rule.values) for rule in rules)
-
-
-def _cover_paths(paths: list[str], others: Sequence[_Transaction], methods: tuple[str, ...]) -> list[RuleShape]:
+def _cover_paths(paths: list[str], others: Sequence[_Transaction], methods: tuple[str, ...]) -> _Covered:
     rivals = list(dict.fromkeys(one.path for one in others if not methods or one.method in methods))
     room = max(MOST_VALUES - len(methods), 1)
     usable: dict[str, int] = {}
@@ -173,32 +165,20 @@ def _cover_paths(paths: list[str], others: Sequence[_Transaction], methods: tupl
     for mask in usable.values():
         coverable |= mask
     chosen = _without_redundant(_fewest(usable, coverable), paths)
-    rules = [RuleShape(values, "pattern", methods) for values in _packed(chosen, room)]
     alone = [path for index, path in enumerate(paths) if not coverable >> index & 1]
-    if not alone:
-        return rules
     staying = [path for path in rivals if any(meet(template_tokens(one), template_tokens(path)) for one in alone)]
-    rules += _staying(staying, others, methods)
-    rules += [RuleShape(values, "regex", methods) for values in _packed([regex_of(path) for path in alone], room)]
-    return rules
+    return _Covered(
+        [RuleShape(values, "pattern", methods) for values in packed(chosen, room)],
+        [
+            *(One(path, _methods_of(path, others, methods), stays=True) for path in staying),
+            *(One(path, methods) for path in alone),
+        ],
+    )
 
 
-def _staying(paths: Sequence[str], others: Sequence[_Transaction], methods: tuple[str, ...]) -> list[RuleShape]:
-    """Rules that keep paths at the monolith, for the methods only that stay there."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for path in paths:
-        of_path = tuple(
-            sorted({one.method for one in others if one.path == path and (not methods or one.method in methods)})
-        )
-        groups.setdefault(of_path, []).append(path)
-    rules = []
-    for stay, of_them in groups.items():
-        room = max(MOST_VALUES - len(stay), 1)
-        literal = [tightest_pattern(path) for path in of_them if "{" not in path]
-        templated = [regex_of(path) for path in of_them if "{" in path]
-        rules += [RuleShape(values, "pattern", stay, True) for values in _packed(literal, room)]
-        rules += [RuleShape(values, "regex", stay, True) for values in _packed(templated, room)]
-    return rules
+def _methods_of(path: str, others: Sequence[_Transaction], methods: Collection[str]) -> tuple[str, ...]:
+    """The methods, among those that are asked for, with which a path stays at the monolith."""
+    return tuple(sorted({one.method for one in others if one.path == path and (not methods or one.method in methods)}))
 
 
 def _that_can_win(rules: Sequence[RuleShape], wanted: Sequence[_Transaction]) -> Iterator[RuleShape]:
@@ -330,18 +310,3 @@ def _greedy(masks: Sequence[int], wanted: int) -> list[int]:
 
 def _literals(pattern: str) -> tuple[int, int]:
     return len(pattern) - pattern.count("*") - pattern.count("?"), -len(pattern)
-
-
-def _packed(values: Sequence[str], room: int) -> list[tuple[str, ...]]:
-    """Values by rule, in as few rules as first-fit needs, within the limits of alb.md 1.4."""
-    rules: list[list[str]] = []
-    for value in values:
-        wildcards = 0 if value.startswith("^") else value.count("*") + value.count("?")
-        for rule in rules:
-            used = sum(one.count("*") + one.count("?") for one in rule if not one.startswith("^"))
-            if len(rule) < room and used + wildcards <= MOST_WILDCARDS:
-                rule.append(value)
-                break
-        else:
-            rules.append([value])
-    return [tuple(rule) for rule in rules]
