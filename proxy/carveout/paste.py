@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
@@ -84,8 +84,11 @@ class Paster:
         rules = list(cover.rules)
         names = _free_names(service, len(rules), listener)
         priorities, note = _free_priorities(listener, taken_by, len(rules))
+        weights = {monolith: 100, service: 0}
+        if listener is not None:
+            weights = self._weights_now(listener, transactions, service) or weights
         texts = [
-            _rule_text(rule, name, priority, service, monolith)
+            _rule_text(rule, name, priority, weights, service, monolith)
             for rule, name, priority in zip(rules, names, priorities, strict=True)
         ]
         return Paste("".join(texts), target_group, listener.name if listener else "", note)
@@ -114,6 +117,21 @@ class Paster:
         views = {name: view for name in (*self.known, *transactions) if (view := _view_of(name)) is not None}
         taken = {name for name, view in views.items() if table.evaluate(view).index == index}
         return bool(self.known) and taken == set(transactions)
+
+    def _weights_now(
+        self, listener: ListenerConfig, transactions: Sequence[str], service: str
+    ) -> dict[str, int] | None:
+        """How these transactions are split already, with the service in it, so that a new rule shifts nothing.
+
+        None where they are not split, or not all in the same way.
+        """
+        table = self._table(listener)
+        views = [view for view in map(_view_of, transactions) if view is not None]
+        takers = [table.evaluate(view) for view in views] if table else []
+        actions = [listener.default if one.priority is None else listener.rules[one.index].action for one in takers]
+        splits = {one.weights if isinstance(one, ForwardConfig) else () for one in actions}
+        weights = dict(splits.pop()) if len(splits) == 1 else {}
+        return {**weights, service: weights.get(service, 0)} if len(weights) > 1 else None
 
     def _table(self, listener: ListenerConfig) -> Table | None:
         if listener.name not in self._tables:
@@ -206,7 +224,9 @@ def _free_priorities(listener: ListenerConfig | None, taken_by: int | None, coun
     return free[:count], "there is no room for these rules in a row: number the rules anew"
 
 
-def _rule_text(rule: RuleShape, name: str, priority: int, service: str, monolith: str) -> str:
+def _rule_text(
+    rule: RuleShape, name: str, priority: int, weights: Mapping[str, int], service: str, monolith: str
+) -> str:
     values = ", ".join(map(_quoted, rule.values))
     paths = f"[{values}]" if rule.kind == "pattern" else f"{{regex: [{values}]}}"
     lines = [f"- name: {name}", f"  priority: {priority}", "  conditions:", f"    - path-pattern: {paths}"]
@@ -215,7 +235,8 @@ def _rule_text(rule: RuleShape, name: str, priority: int, service: str, monolith
     if rule.stays:
         lines.append(f"  forward: {monolith}   # stays: the next rule would take it, too")
     else:
-        lines.append(f"  forward: {{{monolith}: 100, {service}: 0}}   # shift when {service} is ready")
+        split = ", ".join(f"{group}: {weight}" for group, weight in weights.items())
+        lines.append(f"  forward: {{{split}}}   # shift when {service} is ready")
     return "\n".join(lines) + "\n"
 
 
