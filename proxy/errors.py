@@ -209,6 +209,13 @@ class TargetConnectError(TargetError):
     reason = "Target.ConnectionRefused"
 
 
+class OutOfFilesError(TargetConnectError):
+    """This process may open no more files, so there was nothing to connect with: it is short of capacity itself."""
+
+    status = 503
+    reason = "Gateway.TooManyOpenFiles"
+
+
 class TargetTlsError(TargetConnectError):
     """The target accepted, and the TLS handshake with it failed."""
 

@@ -39,7 +39,12 @@ from proxy.errors import (
     TargetTlsError,
 )
 from proxy.forward.connection import TargetConnection
-from proxy.forward.headers import ForwardedLines, request_head_to_target, response_block_to_client
+from proxy.forward.headers import (
+    ForwardedLines,
+    forwarded_lines,
+    request_head_to_target,
+    response_block_to_client,
+)
 from proxy.forward.http2 import TargetStream
 from proxy.forward.integration import IntegrationCall
 from proxy.forward.pool import Pool
@@ -326,7 +331,7 @@ class RequestExchange(RequestRecord):
         forwarded = client.memo
         if type(forwarded) is not ForwardedLines or forwarded.attributes is not attributes:
             renamed = listener.config.attributes.renamed_headers
-            forwarded = client.memo = ForwardedLines(
+            forwarded = client.memo = forwarded_lines(
                 client.peer, client.client_port, view.scheme, view.port, attributes, client.tls, renamed
             )
         head, self.trace_id = request_head_to_target(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -33,6 +34,13 @@ def set_up_log(level: str) -> None:
     # What servers and clients of the admin port and of health checks say is not the gateway's own log.
     for name in ("uvicorn", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def raise_open_files() -> None:
+    """Let this process and its children open as many files as they may: each connection is one."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def listener_config(control: Control, *, watch: bool = True) -> uvicorn.Config:

@@ -28,6 +28,7 @@ from proxy.cli.running import (
     ListenerServer,
     QuietServer,
     listener_config,
+    raise_open_files,
     run_loop,
     set_up_log,
     tune_garbage_collector,
@@ -114,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
     if not ELB_NAME.fullmatch(args.elb_name):
         raise UsageError(f"--elb-name {args.elb_name!r} is not 1 to 32 letters, digits and inner hyphens")
     set_up_log(args.log_level)
+    raise_open_files()
     otlp_endpoint = endpoint_of(args)
     if args.rewrite_traceparent and not otlp_endpoint:
         raise UsageError("--rewrite-traceparent names spans as parents that nobody gets: give --otlp-endpoint, too")

@@ -182,6 +182,28 @@ class ForwardedLines:
         return b"X-Forwarded-For: " + forwarded + b"\r\n" + self.proto_port_and_tls
 
 
+@lru_cache(maxsize=1024)
+def _shared_lines(
+    peer: str, client_port: int, scheme: str, port: int, attributes: LoadBalancerAttributes
+) -> ForwardedLines:
+    return ForwardedLines(peer, client_port, scheme, port, attributes)
+
+
+def forwarded_lines(
+    peer: str,
+    client_port: int,
+    scheme: str,
+    port: int,
+    attributes: LoadBalancerAttributes,
+    tls: TlsSession | None = None,
+    renamed: Renamed = (),
+) -> ForwardedLines:
+    """Those of a connection; connections that add the same lines share one object. See `ForwardedLines`."""
+    if tls is not None:
+        return ForwardedLines(peer, client_port, scheme, port, attributes, tls, renamed)
+    return _shared_lines(peer, client_port if attributes.xff_client_port else 0, scheme, port, attributes)
+
+
 def request_head_to_target(
     view: RequestView,
     block: bytes,

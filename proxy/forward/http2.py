@@ -446,7 +446,7 @@ class Http2Pool(TargetPool):
             return made[-1]
 
         try:
-            connection = await self._open(make, "h2", TargetHttp2Connection.ready)
+            connection = await self._open(make, "h2", ready=TargetHttp2Connection.ready)
         except BaseException as error:
             for each in made:
                 if hasattr(each, "transport"):

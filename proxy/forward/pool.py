@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
+from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from mypy_extensions import mypyc_attr
 
-from proxy.errors import TargetConnectError, TargetConnectTimeout, TargetTlsError
+from proxy.errors import OutOfFilesError, TargetConnectError, TargetConnectTimeout, TargetTlsError
 from proxy.forward.connection import TargetConnection
 from proxy.targets.target import HealthState, Target
 
@@ -22,6 +24,9 @@ ConnectionT = TypeVar("ConnectionT")
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 """How long a target may take to accept, TLS included (alb.md 6.6)."""
+MAX_OPENING: Final = 256
+"""Most connections to one target that are being opened at a time. Further requests wait for one of them, or for one
+that is given back: ten thousand clients that come at once need not become ten thousand connections."""
 MAX_IDLE_CONNECTIONS: Final = 512
 """Most idle connections kept for one target; more are closed as they come back."""
 
@@ -86,13 +91,19 @@ class TargetPool:
         raise NotImplementedError
 
     async def _open(
-        self, make: Callable[[], ConnectionT], alpn: str, ready: Callable[[ConnectionT], Awaitable[None]] | None = None
+        self,
+        make: Callable[[], ConnectionT],
+        alpn: str,
+        *,
+        ready: Callable[[ConnectionT], Awaitable[None]] | None = None,
+        given: Callable[[], Awaitable[ConnectionT | None]] | None = None,
     ) -> ConnectionT:
         """Open a connection; see `connect`.
 
         Args:
             alpn: What to agree on over TLS.
             ready: To be waited for within the same time.
+            given: What comes before, within the same time: a connection that makes another one unnecessary, or None.
         """
         target = self.target
         loop = asyncio.get_running_loop()
@@ -100,6 +111,8 @@ class TargetPool:
         self._connecting.add(limit)
         try:
             async with limit:
+                if given is not None and (earlier := await given()) is not None:
+                    return earlier
                 _, connection = await loop.create_connection(
                     cast("Callable[[], asyncio.Protocol]", make),
                     target.address,
@@ -117,6 +130,8 @@ class TargetPool:
         except ssl.SSLError as failure:
             raise TargetTlsError(f"cannot connect: {failure}", sent=False) from failure
         except OSError as refusal:
+            if refusal.errno in (errno.EMFILE, errno.ENFILE):
+                raise OutOfFilesError(str(refusal), sent=False) from refusal
             raise TargetConnectError(f"cannot connect: {refusal}", sent=False) from refusal
         finally:
             self._connecting.discard(limit)
@@ -132,12 +147,14 @@ class TargetPool:
 class Pool(TargetPool):
     """HTTP/1.1 connections. The last one used is used next, so that the rest can grow idle and be closed."""
 
-    __slots__ = ("_connections", "_idle")
+    __slots__ = ("_connections", "_idle", "_opening", "_waiting")
 
     def __init__(self, target: Target, tls: Callable[[str], ssl.SSLContext] = unverified_tls) -> None:
         super().__init__(target, tls)
         self._idle: list[TargetConnection] = []
         self._connections: set[TargetConnection] = set()
+        self._opening = 0
+        self._waiting: deque[asyncio.Future[TargetConnection | None]] = deque()
 
     def take_idle(self) -> TargetConnection | None:
         """An idle connection that has not been closed yet, or None."""
@@ -149,12 +166,55 @@ class Pool(TargetPool):
         return None
 
     async def connect(self) -> TargetConnection:
-        """A new connection; see `TargetPool.connect`."""
-        connection = await self._open(lambda: TargetConnection(self), "http/1.1")
+        """A new connection, or one that was given back while this one had to wait; see `TargetPool.connect`."""
+        is_opening = False
+
+        async def turn() -> TargetConnection | None:
+            nonlocal is_opening
+            given = await self._turn()
+            is_opening = given is None
+            self._opening += is_opening
+            return given
+
+        try:
+            connection = await self._open(lambda: TargetConnection(self), "http/1.1", given=turn)
+        finally:
+            if is_opening:
+                self._opening -= 1
+                self._let_go_on(None)
         if connection.closed:
             raise TargetConnectError("the connection was closed as soon as it was open", sent=False)
         self._connections.add(connection)
         return connection
+
+    async def _turn(self) -> TargetConnection | None:
+        """Wait until a connection may be opened, or until one is given back."""
+        while self._opening >= MAX_OPENING:
+            turn: asyncio.Future[TargetConnection | None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                given = await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._pass_on(turn.result())
+                raise
+            if given is not None and not given.closed:
+                return given
+        return None
+
+    def _let_go_on(self, given: TargetConnection | None) -> bool:
+        """Let the one go on who has waited longest; whether there was one."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(given)
+                return True
+        return False
+
+    def _pass_on(self, given: TargetConnection | None) -> None:
+        """What one who left was to have is the next one's."""
+        if not self._let_go_on(given) and given is not None and not given.closed:
+            self._idle.append(given)
 
     def release(self, connection: TargetConnection, now: float) -> None:
         """Take back a connection whose response is complete, or close it if it cannot be used again.
@@ -166,7 +226,8 @@ class Pool(TargetPool):
         if connection.keep_alive and is_wanted and not connection.closed:
             connection.idle_since = now
             connection.used = True
-            self._idle.append(connection)
+            if not self._waiting or not self._let_go_on(connection):
+                self._idle.append(connection)
         else:
             connection.close()
 
