@@ -35,7 +35,8 @@ def candidates_document(
     if monolith is None:
         monolith = monolith_of(config) if config else {row.target_group for row in workload.transactions}
     ranking = rank(workload, monolith=monolith, sensitive=sensitive, seed=seed)
-    return document_of(ranking, Paster(config))
+    known = [row.name for row in workload.transactions if row.target_group in monolith]
+    return document_of(ranking, Paster(config, known))
 
 
 def document_of(ranking: Ranking, paster: Paster) -> dict[str, Any]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
 from proxy.carveout.ranking.bundles import resource_of, split_name
-from proxy.carveout.ranking.cover import Cover, RuleShape
-from proxy.config.model import Config, ListenerConfig, RuleConfig
+from proxy.carveout.ranking.cover import Cover
+from proxy.carveout.ranking.shapes import RuleShape
+from proxy.config.model import Config, ForwardConfig, ListenerConfig, RuleConfig
 from proxy.config.problem import ConfigError
 from proxy.rules.compile import compile_table
 from proxy.rules.request import RequestView
@@ -45,9 +46,11 @@ class Paster:
 
     Args:
         config: The table that serves, None when it is not known: priorities then begin at 10.
+        known: All transactions of the monolith, to see what else a rule of the table takes.
     """
 
     config: Config | None
+    known: Sequence[str] = ()
     _tables: dict[str, Table] = field(default_factory=dict)
 
     def paste(self, cover: Cover, transactions: Sequence[str], monolith: str) -> Paste | None:
@@ -67,9 +70,9 @@ class Paster:
             listener, taken_by = self._where(transactions, monolith, self.config)
         if listener is not None and taken_by is not None:
             there = listener.rules[taken_by]
-            if len(cover.rules) == 1 and _says_the_same(there, cover.rules[0], transactions):
-                note = f"rule {there.name!r} takes exactly these requests already: shift its weights"
-                return Paste("", "", listener.name, note)
+            says_the_same = len(cover.rules) == 1 and _says_the_same(there, cover.rules[0], transactions)
+            if says_the_same or self._takes_just(listener, taken_by, transactions):
+                return Paste("", "", listener.name, _already(there))
         known = self.config.target_groups if self.config else {}
         if service == monolith:
             service = f"{service}-service"[:LONGEST_GROUP_NAME]
@@ -81,8 +84,11 @@ class Paster:
         rules = list(cover.rules)
         names = _free_names(service, len(rules), listener)
         priorities, note = _free_priorities(listener, taken_by, len(rules))
+        weights = {monolith: 100, service: 0}
+        if listener is not None:
+            weights = self._weights_now(listener, transactions, service) or weights
         texts = [
-            _rule_text(rule, name, priority, service, monolith)
+            _rule_text(rule, name, priority, weights, service, monolith)
             for rule, name, priority in zip(rules, names, priorities, strict=True)
         ]
         return Paste("".join(texts), target_group, listener.name if listener else "", note)
@@ -101,6 +107,31 @@ class Paster:
             if takers and monolith in _groups(listener):
                 return listener, None
         return config.listeners[0], None
+
+    def _takes_just(self, listener: ListenerConfig, index: int, transactions: Sequence[str]) -> bool:
+        """Whether a rule takes all these transactions, whatever else is in a request, and none of the other known."""
+        table = self._table(listener)
+        fields = {condition.field for condition in listener.rules[index].conditions}
+        if table is None or not fields <= {"path-pattern", "http-request-method"}:
+            return False
+        views = {name: view for name in (*self.known, *transactions) if (view := _view_of(name)) is not None}
+        taken = {name for name, view in views.items() if table.evaluate(view).index == index}
+        return bool(self.known) and taken == set(transactions)
+
+    def _weights_now(
+        self, listener: ListenerConfig, transactions: Sequence[str], service: str
+    ) -> dict[str, int] | None:
+        """How these transactions are split already, with the service in it, so that a new rule shifts nothing.
+
+        None where they are not split, or not all in the same way.
+        """
+        table = self._table(listener)
+        views = [view for view in map(_view_of, transactions) if view is not None]
+        takers = [table.evaluate(view) for view in views] if table else []
+        actions = [listener.default if one.priority is None else listener.rules[one.index].action for one in takers]
+        splits = {one.weights if isinstance(one, ForwardConfig) else () for one in actions}
+        weights = dict(splits.pop()) if len(splits) == 1 else {}
+        return {**weights, service: weights.get(service, 0)} if len(weights) > 1 else None
 
     def _table(self, listener: ListenerConfig) -> Table | None:
         if listener.name not in self._tables:
@@ -132,6 +163,12 @@ def _says_the_same(there: RuleConfig, shape: RuleShape, transactions: Sequence[s
         and theirs.pop("path-pattern", None) == frozenset(shape.values)
         and theirs in ({}, {"http-request-method": methods})
     )
+
+
+def _already(rule: RuleConfig) -> str:
+    weights = rule.action.weights if isinstance(rule.action, ForwardConfig) else ()
+    todo = "shift its weights" if len(weights) > 1 else "forward it to the new service"
+    return f"rule {rule.name!r} takes exactly these requests already: {todo}"
 
 
 def _groups(listener: ListenerConfig) -> set[str]:
@@ -187,7 +224,9 @@ def _free_priorities(listener: ListenerConfig | None, taken_by: int | None, coun
     return free[:count], "there is no room for these rules in a row: number the rules anew"
 
 
-def _rule_text(rule: RuleShape, name: str, priority: int, service: str, monolith: str) -> str:
+def _rule_text(
+    rule: RuleShape, name: str, priority: int, weights: Mapping[str, int], service: str, monolith: str
+) -> str:
     values = ", ".join(map(_quoted, rule.values))
     paths = f"[{values}]" if rule.kind == "pattern" else f"{{regex: [{values}]}}"
     lines = [f"- name: {name}", f"  priority: {priority}", "  conditions:", f"    - path-pattern: {paths}"]
@@ -196,7 +235,8 @@ def _rule_text(rule: RuleShape, name: str, priority: int, service: str, monolith
     if rule.stays:
         lines.append(f"  forward: {monolith}   # stays: the next rule would take it, too")
     else:
-        lines.append(f"  forward: {{{monolith}: 100, {service}: 0}}   # shift when {service} is ready")
+        split = ", ".join(f"{group}: {weight}" for group, weight in weights.items())
+        lines.append(f"  forward: {{{split}}}   # shift when {service} is ready")
     return "\n".join(lines) + "\n"
 
 

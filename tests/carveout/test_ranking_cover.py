@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.carveout.paste import Paster
-from proxy.carveout.ranking.cover import MOST_VALUES, MOST_WILDCARDS, Cover, RuleShape, cover
+from proxy.carveout.ranking.cover import Cover, cover
+from proxy.carveout.ranking.shapes import MOST_VALUES, MOST_WILDCARDS, RuleShape
 from proxy.config.load import load
 from proxy.config.model import ConditionConfig, Config
 from proxy.rules.compile import compile_table
@@ -103,7 +104,43 @@ def test_what_a_pattern_cannot_hold_is_matched_one_by_one(name: str) -> None:
     assert taken(cover([name], [name, "GET /other"]), [name, "GET /other"]) == {name}
 
 
-SEGMENTS = st.sampled_from(["a", "b", "ab", "me", "x.y", "{id}", "{n}", "v{id}", "api"])
+def test_what_begins_with_other_literals_is_not_taken_either() -> None:
+    """`/*/*/a/a` would cover two of these at once, and take `/b/a/a/a`, which begins as none of them does."""
+    bundle = ["GET /v{id}/a/a/a", "GET /a/a/a/a", "GET /api/{id}/a/a"]
+    known = [*bundle, "GET /a", "GET /a/a/a", "GET /a/a", "GET /b/a/a/a", "GET /b", "GET /a/b", "GET /b/a"]
+
+    assert taken(cover(bundle, known), known) == set(bundle)
+
+
+def test_what_a_wildcard_stands_for_is_not_taken_elsewhere() -> None:
+    """A pattern can hold a space only as `?`, which a path with another character there satisfies as well."""
+    known = ["GET /a b/{id}", "GET /acb/{id}"]
+
+    assert taken(cover(known[:1], known), known) == set(known[:1])
+
+
+def test_what_moves_stands_before_a_wider_path_that_stays() -> None:
+    """And that before a still wider one that moves: the most literal first, whichever side it is for."""
+    names = ["GET /{tenant}/{page}", "GET /{tenant}/me", "GET /shop/me"]
+
+    assert cover([names[0], names[2]], names).rules == (
+        RuleShape(("/shop/me",)),
+        RuleShape(("^/[^/]+/me$",), "regex", ("GET",), stays=True),
+        RuleShape(("^/[^/]+/[^/]+$",), "regex"),
+    )
+
+
+def test_what_stays_by_a_wider_rule_has_none_of_its_own() -> None:
+    """Behind the wider one it could never win."""
+    names = ["GET /{shop}/{page}", "GET /api/{page}", "GET /api/me"]
+
+    assert cover(names[:1], names).rules == (
+        RuleShape(("^/api/[^/]+$",), "regex", ("GET",), stays=True),
+        RuleShape(("^/[^/]+/[^/]+$",), "regex"),
+    )
+
+
+SEGMENTS = st.sampled_from(["a", "b", "ab", "me", "x.y", "{id}", "{n}", "v{id}", "api", "a b", "é"])
 PATHS = st.lists(SEGMENTS, min_size=1, max_size=4).map(lambda segments: "/" + "/".join(segments))
 NAMES = st.tuples(st.sampled_from(["GET", "GET", "POST", "DELETE"]), PATHS).map(" ".join)
 

@@ -5,11 +5,12 @@
     3  those that touch another transaction go; among the rest an exact search finds the fewest that cover all,
        and of equally few the most literal
     4  a template that no such pattern covers alone is a regular expression, `^/users/[^/]+$`
-    5  what even that takes of others (`/users/me`) stays by a rule in front of it
+    5  what even that takes of others (`/users/me`) stays by a rule in front of it; the most literal first
     6  values are packed into rules of at most 5 values and 6 wildcards (alb.md 1.4)
 
-"Fewest" is meant among the candidates of step 2 that name the resource (`/orders`) of what they cover. That nothing
-else is taken holds for the transactions that are known.
+"Fewest" is meant among the candidates of step 2 that begin with the resource (`/orders`) of what they cover, or, where
+that is a parameter, with what stands before it. That nothing else is taken holds for the transactions that are known;
+those that begin otherwise than all that is wanted are not even looked at, which is why every pattern must begin so.
 """
 
 from __future__ import annotations
@@ -17,45 +18,29 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 
 from proxy.carveout.ranking.bundles import resource_of, split_name
+from proxy.carveout.ranking.precedence import One, in_turn
+from proxy.carveout.ranking.shapes import MOST_VALUES, MOST_WILDCARDS, RuleShape, packed
 from proxy.carveout.ranking.templates import (
     covers,
+    literal_start,
     meet,
-    regex_of,
     template_tokens,
     tightest_pattern,
     touches,
     without_parameter_names,
 )
 
-MOST_VALUES: Final = 5
-MOST_WILDCARDS: Final = 6
 LONGEST: Final = 128
 MOST_STEPS: Final = 20_000
 """Of the search; after them the best cover found so far is taken, which is at least as good as a greedy one."""
 
-Kind = Literal["pattern", "regex"]
-
-
-@dataclass(frozen=True, slots=True)
-class RuleShape:
-    """One rule: path patterns, or regular expressions, with the methods that it is limited to.
-
-    Attributes:
-        stays: Whether it keeps its requests at the monolith, in front of the rules that would take them.
-    """
-
-    values: tuple[str, ...]
-    kind: Kind = "pattern"
-    methods: tuple[str, ...] = ()
-    stays: bool = False
-
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """The rules for a set of transactions in the order of their priorities, those that stay first.
+    """The rules for a set of transactions in the order of their priorities.
 
     Attributes:
         left_out: Transactions that no rule can take: names without a path, or longer than a value may be.
@@ -76,6 +61,18 @@ class _Transaction:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Covered:
+    """Rules of patterns that take nothing else, and the paths that no such pattern takes alone."""
+
+    rules: list[RuleShape]
+    by_one: list[One]
+
+    @property
+    def values(self) -> int:
+        return sum(len(rule.values) for rule in self.rules) + len(self.by_one)
+
+
 def cover(names: Iterable[str], known: Iterable[str]) -> Cover:
     """Return the rules that take these transactions and no other of the known ones.
 
@@ -92,15 +89,16 @@ def cover(names: Iterable[str], known: Iterable[str]) -> Cover:
         else:
             left_out.append(name)
     mine = set(wanted)
-    starts = {_first_segment(one.path) for one in wanted}
+    starts = {literal_start(_beginning(one.path)) for one in wanted}
     others = [
         one
         for one in map(_parsed, dict.fromkeys(known))
-        if one is not None and one not in mine and _may_meet(_first_segment(one.path), starts)
+        if one is not None and one not in mine and _may_meet(literal_start(one.path), starts)
     ]
     groups = _by_methods(wanted, others)
-    rules = [rule for methods, paths in groups.items() for rule in _cover_paths(paths, others, methods)]
-    rules.sort(key=lambda rule: not rule.stays)
+    covered = [_cover_paths(paths, others, methods) for methods, paths in groups.items()]
+    # The patterns touch nothing that stays, so that they may be first.
+    rules = [rule for one in covered for rule in one.rules] + in_turn([path for one in covered for path in one.by_one])
     return Cover(tuple(_that_can_win(rules, wanted)), tuple(left_out))
 
 
@@ -111,13 +109,14 @@ def _parsed(name: str) -> _Transaction | None:
 
 
 @lru_cache(maxsize=8192)
-def _first_segment(path: str) -> str:
-    """What a path begins with, up to the end of its first segment or its first parameter."""
-    return path[1:].split("/", 1)[0].split("{", 1)[0]
+def _beginning(path: str) -> str:
+    """What a pattern for a template begins with: its resource, else all before its first parameter."""
+    named = resource_of(path)
+    return tightest_pattern(path.split("{", 1)[0].rstrip("/") if named is None else named)
 
 
 def _may_meet(start: str, starts: Collection[str]) -> bool:
-    """Whether patterns for paths that begin with `starts` can touch one that begins with `start`."""
+    """Whether a pattern that begins with one of `starts` can touch a path that begins with `start`."""
     return any(start.startswith(one) or one.startswith(start) for one in starts)
 
 
@@ -136,7 +135,7 @@ def _by_methods(wanted: Sequence[_Transaction], others: Sequence[_Transaction]) 
         for path in list(groups.get((), ())) if methods else ():
             if set(methods_of[path]) <= set(methods):
                 joined = [*paths, path]
-                if _count(_cover_paths(joined, others, methods)) <= _count(_cover_paths(paths, others, methods)):
+                if _cover_paths(joined, others, methods).values <= _cover_paths(paths, others, methods).values:
                     paths.append(path)
                     groups[()].remove(path)
     return {methods: paths for methods, paths in groups.items() if paths}
@@ -152,11 +151,7 @@ def _needs_no_method(path: str, methods: Collection[str], others: Sequence[_Tran
     )
 
 
-def _count(rules: Iterable[RuleShape]) -> int:
-    return sum(len(rule.values) for rule in rules)
-
-
-def _cover_paths(paths: list[str], others: Sequence[_Transaction], methods: tuple[str, ...]) -> list[RuleShape]:
+def _cover_paths(paths: list[str], others: Sequence[_Transaction], methods: tuple[str, ...]) -> _Covered:
     rivals = list(dict.fromkeys(one.path for one in others if not methods or one.method in methods))
     room = max(MOST_VALUES - len(methods), 1)
     usable: dict[str, int] = {}
@@ -170,32 +165,20 @@ def _cover_paths(paths: list[str], others: Sequence[_Transaction], methods: tupl
     for mask in usable.values():
         coverable |= mask
     chosen = _without_redundant(_fewest(usable, coverable), paths)
-    rules = [RuleShape(values, "pattern", methods) for values in _packed(chosen, room)]
     alone = [path for index, path in enumerate(paths) if not coverable >> index & 1]
-    if not alone:
-        return rules
     staying = [path for path in rivals if any(meet(template_tokens(one), template_tokens(path)) for one in alone)]
-    rules += _staying(staying, others, methods)
-    rules += [RuleShape(values, "regex", methods) for values in _packed([regex_of(path) for path in alone], room)]
-    return rules
+    return _Covered(
+        [RuleShape(values, "pattern", methods) for values in packed(chosen, room)],
+        [
+            *(One(path, _methods_of(path, others, methods), stays=True) for path in staying),
+            *(One(path, methods) for path in alone),
+        ],
+    )
 
 
-def _staying(paths: Sequence[str], others: Sequence[_Transaction], methods: tuple[str, ...]) -> list[RuleShape]:
-    """Rules that keep paths at the monolith, for the methods only that stay there."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for path in paths:
-        of_path = tuple(
-            sorted({one.method for one in others if one.path == path and (not methods or one.method in methods)})
-        )
-        groups.setdefault(of_path, []).append(path)
-    rules = []
-    for stay, of_them in groups.items():
-        room = max(MOST_VALUES - len(stay), 1)
-        literal = [tightest_pattern(path) for path in of_them if "{" not in path]
-        templated = [regex_of(path) for path in of_them if "{" in path]
-        rules += [RuleShape(values, "pattern", stay, True) for values in _packed(literal, room)]
-        rules += [RuleShape(values, "regex", stay, True) for values in _packed(templated, room)]
-    return rules
+def _methods_of(path: str, others: Sequence[_Transaction], methods: Collection[str]) -> tuple[str, ...]:
+    """The methods, among those that are asked for, with which a path stays at the monolith."""
+    return tuple(sorted({one.method for one in others if one.path == path and (not methods or one.method in methods)}))
 
 
 def _that_can_win(rules: Sequence[RuleShape], wanted: Sequence[_Transaction]) -> Iterator[RuleShape]:
@@ -224,8 +207,8 @@ def _without_redundant(patterns: list[str], paths: Sequence[str]) -> list[str]:
 
 
 def _suits(pattern: str, path: str) -> bool:
-    """Whether a pattern covers a template and names its resource: `/*/*` would take what nobody knows of yet."""
-    return pattern.startswith(resource_of(path) or "") and covers(pattern, path)
+    """Whether a pattern covers a template and begins as it does: `/*/*` would take what nobody knows of yet."""
+    return pattern.startswith(_beginning(path)) and covers(pattern, path)
 
 
 def _is_free(pattern: str, rivals: Iterable[str]) -> bool:
@@ -327,18 +310,3 @@ def _greedy(masks: Sequence[int], wanted: int) -> list[int]:
 
 def _literals(pattern: str) -> tuple[int, int]:
     return len(pattern) - pattern.count("*") - pattern.count("?"), -len(pattern)
-
-
-def _packed(values: Sequence[str], room: int) -> list[tuple[str, ...]]:
-    """Values by rule, in as few rules as first-fit needs, within the limits of alb.md 1.4."""
-    rules: list[list[str]] = []
-    for value in values:
-        wildcards = 0 if value.startswith("^") else value.count("*") + value.count("?")
-        for rule in rules:
-            used = sum(one.count("*") + one.count("?") for one in rule if not one.startswith("^"))
-            if len(rule) < room and used + wildcards <= MOST_WILDCARDS:
-                rule.append(value)
-                break
-        else:
-            rules.append([value])
-    return [tuple(rule) for rule in rules]

@@ -58,13 +58,13 @@ def tightest_pattern(path: str) -> str:
 
 
 def regex_of(path: str) -> str:
-    """A regular expression for exactly the paths of a template."""
+    """A regular expression for the paths of a template; which byte beyond printable ASCII is where is left open."""
     parts = []
     for token in template_tokens(path):
         if token == PARAMETER:
             parts.append("[^/]+")
         else:
-            parts.append(re.escape(chr(token)) if 0x20 < token < 0x7F else ".")
+            parts.append(re.escape(chr(token)) if 0x20 < token < 0x7F else "[^!-~]")
     return f"^{''.join(parts)}$"
 
 
@@ -93,14 +93,14 @@ def _expression(pattern: str) -> re.Pattern[bytes]:
 
 def touches(pattern: str, path: str) -> bool:
     """Whether some path of the template satisfies the pattern."""
-    first, second = _literal_start(pattern), _literal_start(path)
+    first, second = literal_start(pattern), literal_start(path)
     if not (first.startswith(second) or second.startswith(first)):
         return False
     return meet(pattern_tokens(pattern), template_tokens(path))
 
 
 @lru_cache(maxsize=65_536)
-def _literal_start(text: str) -> str:
+def literal_start(text: str) -> str:
     """What a pattern or a template begins with, up to anything that stands for something else."""
     return _NOT_LITERAL.split(text, maxsplit=1)[0]
 
