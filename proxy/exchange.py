@@ -246,6 +246,11 @@ class RequestExchange(RequestRecord):
         if self._task is not None:
             self._now_waits(time.perf_counter())
 
+    def _may_wait(self) -> None:
+        """The gateway has done what it can for now."""
+        if self._task is not None:
+            self._now_waits(time.perf_counter())
+
     def _now_waits(self, now: float) -> None:
         """From now on the gateway waits for somebody: what it did until now is what it cost."""
         if self._busy_since:
@@ -281,8 +286,7 @@ class RequestExchange(RequestRecord):
             self._authenticated(rule, outcome, body)
         except GatewayError as error:
             self._fail(error)
-        if self._task is not None:
-            self._now_waits(time.perf_counter())
+        self._may_wait()
 
     def _authenticated(self, rule: CompiledRule, outcome: Outcome, body: bytes) -> None:
         """Answer, or go on with what the target is to know."""

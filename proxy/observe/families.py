@@ -217,7 +217,7 @@ ANOMALOUS_TARGETS = Family(
     "strangler_anomalous_targets",
     "gauge",
     ("target_group",),
-    "Targets that fail more often than their peers, by the worker that finds the most.",
+    "Targets that fail more often than their peers.",
     merge="max",
     outlives=False,
 )

@@ -46,6 +46,8 @@ class Member(NamedTuple):
     state: str
     reason: str
     detail: str
+    is_anomalous: bool = False
+    mitigated_share: float = 1.0
 
 
 class TargetGroup:
@@ -98,6 +100,7 @@ class TargetGroup:
         self._only: Target | None = None
         self._detector = AnomalyDetector(mitigates=attributes.anomaly_mitigation)
         self._next_look = 0.0
+        self._is_mirror = False
         self._is_founding = True
         self._targets: dict[_Key, Target] = {}
         self._addresses: dict[TargetConfig, tuple[str, ...] | None] = {}
@@ -155,14 +158,14 @@ class TargetGroup:
     def tend(self) -> None:
         """Do what time brings: end slow starts, look for anomalies. To be called about once a second.
 
-        Only of use in a process that forwards requests: what others count is not known here.
+        A group that mirrors another one is told of anomalies: that one sees the requests of all processes.
         """
         now = self._clock()
         seconds = self.config.attributes.slow_start_seconds
         for target in self._targets.values():
             if target.slow_start_since is not None and slow_start.share(target.slow_start_since, now, seconds) >= 1:
                 target.slow_start_since = None
-        if now >= self._next_look:
+        if not self._is_mirror and now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
             for target in self._detector.look(self._healthy):
                 verdict = "anomalous: it fails more often than its peers" if target.is_anomalous else "normal again"
@@ -362,7 +365,17 @@ class TargetGroup:
     def members(self) -> list[Member]:
         """Every target with its health, for `mirror` in another process."""
         return [
-            Member(t.scheme, t.address, t.port, t.host, str(t.state), str(t.reason), t.detail)
+            Member(
+                t.scheme,
+                t.address,
+                t.port,
+                t.host,
+                str(t.state),
+                str(t.reason),
+                t.detail,
+                t.is_anomalous,
+                t.mitigated_share,
+            )
             for t in self._targets.values()
         ]
 
@@ -371,6 +384,7 @@ class TargetGroup:
 
         A target that is no longer among them is removed and handed to `on_removed`.
         """
+        self._is_mirror = True
         is_founding = not self._targets
         wanted = {(member.scheme, member.address, member.port): member for member in members}
         for key in [key for key in self._targets if key not in wanted]:
@@ -385,6 +399,8 @@ class TargetGroup:
             target.host = member.host
             health = TargetHealth(HealthState(member.state), HealthReason(member.reason), member.detail, 0)
             self._set_health(target, health)
+            target.is_anomalous = member.is_anomalous
+            target.mitigated_share = member.mitigated_share
         self.refresh()
 
     # --- reload and view ---
@@ -403,6 +419,7 @@ class TargetGroup:
             self._algorithm = previous._algorithm
         self._detector.carry_over(previous._detector)
         self._next_look = previous._next_look
+        self._is_mirror = previous._is_mirror
         added = [target for key, target in self._targets.items() if key not in previous._targets]
         self._targets = {**self._targets, **previous._targets}
         for target in added:

@@ -83,6 +83,7 @@ class Fleet:
         self._told_names = -1
         self._workers: dict[int, _Worker] = {}
         self._ended: list[Snapshot] = []
+        self._ended_loads: dict[tuple[str, str], tuple[int, int]] = {}
         self._told: object = None
         self._changing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -163,6 +164,7 @@ class Fleet:
             if worker.last is not None:
                 self._ended = [merge([*self._ended, remains(worker.last)])]
                 worker.last = None
+            self._keep_loads(worker)
             pause = 0.1 if loop.time() - began > MAX_RESTART_SECONDS else min(pause * 2, MAX_RESTART_SECONDS)
             logger.error("worker %d ended with code %s; it is started again in %.1f s", number, code, pause)
             await asyncio.sleep(pause)
@@ -248,12 +250,28 @@ class Fleet:
         return [*self._ended, *map(remains, living)]
 
     def _sum_loads(self) -> None:
-        """Give the supervisor's targets, which take no requests themselves, what they carry in all workers."""
+        """Give the supervisor's targets, which take no requests themselves, what they carry in all workers.
+
+        So its anomaly detection judges by all requests, and the workers are told what it finds.
+        """
         for name, group in self._runtime().groups.items():
             for target in group.targets:
-                loads = [worker.loads.get(name, {}).get(target.id, [0, 0]) for worker in self._workers.values()]
-                target.in_flight = sum(in_flight for in_flight, _ in loads)
-                target.requests = sum(requests for _, requests in loads)
+                loads = [worker.loads.get(name, {}).get(target.id, [0, 0, 0]) for worker in self._workers.values()]
+                requests, failures = self._ended_loads.get((name, target.id), (0, 0))
+                target.in_flight = sum(load[0] for load in loads)
+                target.requests = requests + sum(load[1] for load in loads)
+                target.failures = failures + sum(load[2] for load in loads)
+
+    def _keep_loads(self, worker: _Worker) -> None:
+        """What a worker that has ended sent still counts, as long as there is the target."""
+        loads, worker.loads = worker.loads, {}
+        present = {(name, target.id) for name, group in self._runtime().groups.items() for target in group.targets}
+        kept = {key: counts for key, counts in self._ended_loads.items() if key in present}
+        for key in present:
+            _, sent, failed = loads.get(key[0], {}).get(key[1], [0, 0, 0])
+            requests, failures = kept.get(key, (0, 0))
+            kept[key] = (requests + sent, failures + failed)
+        self._ended_loads = kept
 
     async def tails(self) -> list[TailBatch]:
         """The requests of every worker since the call before, or a sample of them."""

@@ -24,9 +24,9 @@ def mirror_members(runtime: Runtime, members: Mapping[str, list[list[Any]]]) -> 
 
 
 def loads_of(runtime: Runtime) -> dict[str, dict[str, list[int]]]:
-    """Requests in flight and ever sent, by group and target."""
+    """Requests in flight, ever sent, and of those that failed, by group and target."""
     return {
-        name: {target.id: [target.in_flight, target.requests] for target in group.targets}
+        name: {target.id: [target.in_flight, target.requests, target.failures] for target in group.targets}
         for name, group in runtime.groups.items()
     }
 

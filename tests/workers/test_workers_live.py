@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -194,3 +195,44 @@ def test_the_overview_is_of_all_workers(served: Served) -> None:
     ask(served, 30, "/split")
 
     served.eventually(lambda: requests_of_route() == 30, "the overview does not count all requests")
+
+
+ANOMALY_TABLE = """
+version: 1
+listeners:
+  - port: PORT
+    default: {{forward: three}}
+target_groups:
+  three:
+    targets: [{targets}]
+    health_check: {{enabled: false}}
+    attributes: {{load_balancing.algorithm.type: weighted_random, load_balancing.algorithm.anomaly_mitigation: "on"}}
+"""
+
+
+def test_an_anomaly_is_found_in_what_all_workers_sent_and_told_to_all(tmp_path: Path) -> None:
+    """The supervisor, which is what people look at, sends nothing to targets itself."""
+    with contextlib.ExitStack() as stack:
+        targets = [ScriptedTarget(), ScriptedTarget(), ScriptedTarget()]
+        targets[2].script = targets[2].answering(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")
+        for target in targets:
+            stack.callback(target.close)
+        urls = ", ".join(f'"http://127.0.0.1:{target.port}"' for target in targets)
+        served = stack.enter_context(serving(tmp_path, ANOMALY_TABLE.format(targets=urls), "--workers", "2"))
+
+        def found() -> dict[str, str]:
+            """What is found of each target, while requests go on."""
+            ask(served, 15)
+            groups = served.admin.get("/api/target-groups").json()["target_groups"]
+            return {
+                target["id"]: target["anomaly_detection"]["result"] for group in groups for target in group["targets"]
+            }
+
+        expected = {f"127.0.0.1:{target.port}": "normal" for target in targets}
+        expected[f"127.0.0.1:{targets[2].port}"] = "anomalous"
+        served.eventually(lambda: found() == expected, "the failing target is not found")
+
+        assert served.metric("strangler_anomalous_targets", target_group="three") == 1
+        served.eventually(
+            lambda: served.metric("strangler_mitigated_targets", target_group="three") == 1, "no worker was told of it"
+        )
