@@ -98,6 +98,7 @@ class TargetGroup:
         self._algorithm: Algorithm = ALGORITHMS[attributes.algorithm](draw)
         self._picker: Picker = self._algorithm
         self._only: Target | None = None
+        self._only_was_picked = False
         self._detector = AnomalyDetector(mitigates=attributes.anomaly_mitigation)
         self._next_look = 0.0
         self._is_mirror = False
@@ -118,6 +119,7 @@ class TargetGroup:
     def pick(self) -> Target:
         """Choose the target for one request; raise NoTargetError if the group has no registered target."""
         if self._only is not None:
+            self._only_was_picked = True
             return self._only
         eligible = self.eligible
         if not eligible:
@@ -184,6 +186,7 @@ class TargetGroup:
 
     def _choose_picker(self) -> None:
         """What is out of the ordinary costs only while it lasts."""
+        self._take_turn_of_only()
         if self.fail_open:
             self._picker = _FailOpen(self, self._algorithm)
         elif any(target.slow_start_since is not None or target.mitigated_share < 1 for target in self.eligible):
@@ -192,6 +195,12 @@ class TargetGroup:
             self._picker = self._algorithm
         is_only = len(self.eligible) == 1 and not self.fail_open
         self._only = self.eligible[0] if is_only else None
+
+    def _take_turn_of_only(self) -> None:
+        """Leave the algorithm as if it had been asked while there was one target: whose turn it is comes from there."""
+        if self._only is not None and self._only_was_picked:
+            self._algorithm.pick((self._only,))
+        self._only_was_picked = False
 
     def _share(self, target: Target) -> float:
         seconds = self.config.attributes.slow_start_seconds
@@ -415,6 +424,7 @@ class TargetGroup:
         same_checks = previous.config.health_check == self.config.health_check
         self.unhealthy_routing_requests = previous.unhealthy_routing_requests
         self.nonsticky_requests = previous.nonsticky_requests
+        previous._take_turn_of_only()
         if self.config.attributes.algorithm == previous.config.attributes.algorithm:
             self._algorithm = previous._algorithm
         self._detector.carry_over(previous._detector)
