@@ -163,7 +163,7 @@ def test_the_route_map_has_a_band_for_each_way(page: Page, shop_page: AdminPage)
     open_view(page, shop_page, "routes")
     ways = page.locator(".map path.band:not(.none) title").all_text_contents()
 
-    assert len(ways) == 13
+    assert len(ways) == 18
     assert any(re.match(r"users to users: weight 10\.?0? ?%", way.replace("10 %", "10 %")) for way in ways), ways
     widths = {
         way.split(":")[0]: float(path.get_attribute("stroke-width") or 0)
