@@ -507,6 +507,7 @@ class RequestExchange(RequestRecord):
     def request_sent(self, now: float) -> None:
         if self._request_complete:
             self.sent_at = now
+        # `_now_waits`, without the call: this runs once a request.
         if self._busy_since:
             self.overhead += now - self._busy_since
             self._busy_since = 0.0

@@ -213,8 +213,10 @@ class Pool(TargetPool):
 
     def _pass_on(self, given: TargetConnection | None) -> None:
         """What one who left was to have is the next one's."""
-        if not self._let_go_on(given) and given is not None and not given.closed:
-            self._idle.append(given)
+        if given is None:
+            self._let_go_on(None)
+        else:
+            self.release(given, given.idle_since)
 
     def release(self, connection: TargetConnection, now: float) -> None:
         """Take back a connection whose response is complete, or close it if it cannot be used again.
