@@ -71,7 +71,6 @@ function sayConnected() {
   connection.className = troubles ? "doubtful" : "good";
   const said = troubles ? `Live · ${troubles} to look at` : "Live";
   if (connection.textContent !== said) connection.textContent = said;
-  document.title = `${open.title} · Strangler Fig`;
   if (status) {
     document.getElementById("version").textContent = `version ${status.version} · ${rate(context.recent.rate)}`;
   }
@@ -102,6 +101,7 @@ function navigate() {
   const isFirst = open === null;
   open?.leave?.(context);
   open = next;
+  document.title = `${open.title} · Strangler Fig`;
   open.arrive?.(context, location.hash);
   show(document.getElementById("views"), h("ul", null, VIEWS.map((view) => h("li", null,
     h("a", { href: `#/${view.id}`, "aria-current": view === open ? "page" : null }, view.title)))));
