@@ -41,6 +41,7 @@ from proxy.observe.metrics import Metrics
 from proxy.observe.request_spans import RequestSpans
 from proxy.observe.snapshot import Snapshot, merge
 from proxy.observe.tail import TailBatch, join
+from proxy.repeating import repeat
 from proxy.rules.coverage import analyse
 from proxy.rules.question import Question
 from proxy.runtime import Runtime, build
@@ -209,7 +210,8 @@ class Control:
             self._keeper.start()
             await self._keeper.prepare(groups)
             self._keeper.replace(groups)
-            self._remembering = asyncio.create_task(self._remember(), name="remember the last minutes")
+            remembering = repeat(self._remember, SAMPLE_SECONDS, "remembering the last minutes")
+            self._remembering = asyncio.create_task(remembering, name="remember the last minutes")
             ledger = await asyncio.to_thread(open_ledger, self.state_dir)
             self._progress = ProgressKeeper(ledger, self.metrics_snapshot, self._monolith, self._clock)
             self._progress.start()
@@ -347,9 +349,7 @@ class Control:
         return join([self.gateway.take_tail(), *await self.followers.tails()])
 
     async def _remember(self) -> None:
-        while True:
-            self.history.observe(await self.metrics_snapshot(), self._clock())
-            await asyncio.sleep(SAMPLE_SECONDS)
+        self.history.observe(await self.metrics_snapshot(), self._clock())
 
     async def workload(self) -> Workload:
         """What is known of the transactions of the last hours, all processes together."""

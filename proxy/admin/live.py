@@ -17,6 +17,7 @@ from fastapi.responses import StreamingResponse
 from proxy.admin import models
 from proxy.admin.control import GatewayControl
 from proxy.observe.tail import TailBatch
+from proxy.repeating import repeat
 
 INTERVAL_SECONDS: Final = 0.5
 MAX_WATCHERS: Final = 16
@@ -50,7 +51,8 @@ class Watchers:
         queue: asyncio.Queue[TailBatch | None] = asyncio.Queue(MAX_WAITING)
         self._queues.add(queue)
         if self._asking is None:
-            self._asking = asyncio.create_task(self._ask(), name="ask for the last requests")
+            asking = repeat(self._ask, INTERVAL_SECONDS, "asking for the last requests")
+            self._asking = asyncio.create_task(asking, name="ask for the last requests")
         try:
             yield queue
         finally:
@@ -67,12 +69,10 @@ class Watchers:
             queue.put_nowait(None)
 
     async def _ask(self) -> None:
-        while True:
-            batch = await self._take()
-            for queue in self._queues:
-                with contextlib.suppress(asyncio.QueueFull):
-                    queue.put_nowait(batch)
-            await asyncio.sleep(INTERVAL_SECONDS)
+        batch = await self._take()
+        for queue in self._queues:
+            with contextlib.suppress(asyncio.QueueFull):
+                queue.put_nowait(batch)
 
 
 async def events(watchers: Watchers) -> AsyncIterator[str]:

@@ -19,6 +19,7 @@ from proxy.carveout.progress import (
     totals,
 )
 from proxy.observe.snapshot import Snapshot
+from proxy.repeating import repeat
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,5 @@ class ProgressKeeper:
         return await asyncio.to_thread(progress_document, self._ledger, days, self._clock())
 
     async def _keep(self) -> None:
-        while True:
-            await asyncio.sleep(POINT_SECONDS)
-            await self.note()
+        await asyncio.sleep(POINT_SECONDS)
+        await repeat(self.note, POINT_SECONDS, "noting progress")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -117,6 +118,8 @@ class Worker:
 
 async def main(descriptor: int) -> None:
     """Serve as the supervisor at the other end of this socket says."""
+    # Whoever sends SIGHUP to all processes means the supervisor, which tells its workers; by default it would end them.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     channel = await Channel.over(socket.socket(fileno=descriptor))
     try:
         start = await channel.receive()

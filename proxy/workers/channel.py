@@ -12,6 +12,8 @@ _LENGTH: Final = struct.Struct(">I")
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 """Both ends are this program; a longer message is a fault, not a big table."""
 
+_TIMEOUT_PARTS: Final = 5
+
 Message = dict[str, Any]
 
 
@@ -26,6 +28,7 @@ class Channel:
         self._reader = reader
         self._writer = writer
         self._calling = asyncio.Lock()
+        self._calls: set[asyncio.Task[Message]] = set()
 
     @classmethod
     async def over(cls, sock: socket.socket) -> Channel:
@@ -35,18 +38,38 @@ class Channel:
     async def call(self, message: Message, *, timeout_seconds: float) -> Message:
         """Send a message and return the answer to it; calls wait for one another.
 
+        A call whose caller is cancelled goes on to its end: its answer must not become that to the next message.
+
         Raises:
             ChannelClosedError: The other process is gone, or did not answer in time; the channel is closed then,
                 since a later answer could not be told from that to the next message.
         """
+        call = asyncio.create_task(self._call(message, timeout_seconds))
+        self._calls.add(call)
+        call.add_done_callback(self._call_ended)
+        return await asyncio.shield(call)
+
+    async def _call(self, message: Message, timeout_seconds: float) -> Message:
         async with self._calling:
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    await self.send(message)
-                    return await self.receive()
-            except TimeoutError:
-                self.close()
-                raise ChannelClosedError("no answer in time") from None
+            exchange = asyncio.create_task(self._exchange(message))
+            # In parts, so that an answer that came while this process was stopped or paused is not called late.
+            for _ in range(_TIMEOUT_PARTS):
+                await asyncio.wait({exchange}, timeout=timeout_seconds / _TIMEOUT_PARTS)
+                if exchange.done():
+                    return exchange.result()
+            exchange.cancel()
+            self.close()
+            raise ChannelClosedError("no answer in time")
+
+    async def _exchange(self, message: Message) -> Message:
+        await self.send(message)
+        return await self.receive()
+
+    def _call_ended(self, call: asyncio.Task[Message]) -> None:
+        self._calls.discard(call)
+        if not call.cancelled():
+            # Looked at, also where its caller is gone: the channel is closed then, which the next call finds out.
+            call.exception()
 
     async def send(self, message: Message) -> None:
         """Send one message; raise `ChannelClosedError` if nobody can get it."""
@@ -54,7 +77,8 @@ class Channel:
         try:
             self._writer.write(_LENGTH.pack(len(body)) + body)
             await self._writer.drain()
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
+            # A RuntimeError is what uvloop has for a transport that is closed already.
             raise ChannelClosedError(str(error)) from None
 
     async def receive(self) -> Message:

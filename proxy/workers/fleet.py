@@ -18,6 +18,7 @@ from proxy.config.model import Config
 from proxy.config.problem import Place, Problem
 from proxy.observe.snapshot import Snapshot, merge, remains
 from proxy.observe.tail import TailBatch
+from proxy.repeating import repeat
 from proxy.runtime import Runtime
 from proxy.workers.channel import Channel, ChannelClosedError, Message
 from proxy.workers.messages import members_of, problem_from_json, samples_from_json, templates_to_json
@@ -49,6 +50,8 @@ class _Worker:
     channel: Channel
     last: Snapshot | None = None
     loads: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    has_started: bool = False
+    is_added_up: bool = False
 
     @property
     def has_ended(self) -> bool:
@@ -100,8 +103,10 @@ class Fleet:
             raise
         for number in range(self._count):
             self._tasks.append(asyncio.create_task(self._keep_alive(number), name=f"keep worker {number}"))
-        self._tasks.append(asyncio.create_task(self._push_targets(), name="push targets"))
-        self._tasks.append(asyncio.create_task(self._fetch_reports(), name="fetch reports"))
+        pushing = repeat(self._push_targets, PUSH_SECONDS, "telling workers the targets' health")
+        self._tasks.append(asyncio.create_task(pushing, name="push targets"))
+        fetching = repeat(self.snapshots, REPORT_SECONDS, "fetching the workers' counts")
+        self._tasks.append(asyncio.create_task(fetching, name="fetch reports"))
 
     async def stop(self) -> None:
         """Let every worker drain and end."""
@@ -145,11 +150,14 @@ class Fleet:
                 timeout_seconds=START_SECONDS,
             )
         except ChannelClosedError as error:
-            await _end(process)
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
             raise WorkerStartError(f"worker {number} ended at its start: {error}") from None
         if answer.get("error"):
             await _end(process)
             raise WorkerStartError(f"worker {number}: {answer['error']}")
+        worker.has_started = True
         logger.info("worker %d is process %d", number, process.pid)
 
     async def _keep_alive(self, number: int) -> None:
@@ -161,10 +169,7 @@ class Fleet:
             began = loop.time()
             code = await worker.process.wait()
             worker.channel.close()
-            if worker.last is not None:
-                self._ended = [merge([*self._ended, remains(worker.last)])]
-                worker.last = None
-            self._keep_loads(worker)
+            self._add_up(worker)
             pause = 0.1 if loop.time() - began > MAX_RESTART_SECONDS else min(pause * 2, MAX_RESTART_SECONDS)
             logger.error("worker %d ended with code %s; it is started again in %.1f s", number, code, pause)
             await asyncio.sleep(pause)
@@ -173,6 +178,9 @@ class Fleet:
                     await self._start_worker(number)
             except WorkerStartError as error:
                 logger.error("%s", error)
+            except OSError as error:
+                # No process or no file left: the next try may find one.
+                logger.error("worker %d cannot be started: %s", number, error)
 
     # --- the table: all workers or none ---
 
@@ -180,7 +188,11 @@ class Fleet:
         """Let every worker make ready for the table."""
         await self._changing.acquire()
         self._staged = content
-        answers = await self._call_all({"word": "stage", "content": content.decode()}, START_SECONDS)
+        try:
+            answers = await self._call_all({"word": "stage", "content": content.decode()}, START_SECONDS)
+        except BaseException:
+            await self.abandon()
+            raise
         problems: list[Problem] = []
         for number, answer in answers.items():
             if answer is None:
@@ -195,26 +207,28 @@ class Fleet:
         assert self._staged is not None
         self._content, self._staged = self._staged, None
         self._told = members_of(self._runtime())
-        await self._call_all({"word": "commit", "targets": self._told}, ANSWER_SECONDS)
-        self._changing.release()
+        try:
+            await self._call_all({"word": "commit", "targets": self._told}, ANSWER_SECONDS)
+        finally:
+            self._changing.release()
 
     async def abandon(self) -> None:
         """Let every worker forget what it staged."""
         self._staged = None
-        await self._call_all({"word": "abandon"}, ANSWER_SECONDS)
-        self._changing.release()
+        try:
+            await self._call_all({"word": "abandon"}, ANSWER_SECONDS)
+        finally:
+            self._changing.release()
 
     # --- targets, counts, logs ---
 
     async def _push_targets(self) -> None:
-        while True:
-            await asyncio.sleep(PUSH_SECONDS)
-            await self._push_names()
-            members = members_of(self._runtime())
-            if members != self._told:
-                async with self._changing:
-                    self._told = members_of(self._runtime())
-                    await self._call_all({"word": "targets", "targets": self._told}, ANSWER_SECONDS)
+        await self._push_names()
+        members = members_of(self._runtime())
+        if members != self._told:
+            async with self._changing:
+                self._told = members_of(self._runtime())
+                await self._call_all({"word": "targets", "targets": self._told}, ANSWER_SECONDS)
 
     async def _push_names(self) -> None:
         version = self._transactions.namer.version
@@ -231,23 +245,21 @@ class Fleet:
         answers = await self._call_all({"word": "workload"}, ANSWER_SECONDS)
         return [workload_from_json(answer["workload"]) for answer in answers.values() if answer is not None]
 
-    async def _fetch_reports(self) -> None:
-        while True:
-            await asyncio.sleep(REPORT_SECONDS)
-            await self.snapshots()
-
     async def snapshots(self) -> list[Snapshot]:
         """What every worker has counted since it started, and all that have ended; updates the targets' loads."""
-        answers = await self._call_all({"word": "report"}, ANSWER_SECONDS)
-        for number, answer in answers.items():
-            if answer is not None and number in self._workers:
-                worker = self._workers[number]
-                worker.last = answer["snapshot"]
-                worker.loads = answer["loads"]
-                self._transactions.learn(samples_from_json(answer["samples"]))
+        await asyncio.gather(*(self._report(worker) for worker in self._living()))
         self._sum_loads()
         living = [worker.last for worker in self._workers.values() if worker.last is not None]
         return [*self._ended, *map(remains, living)]
+
+    async def _report(self, worker: _Worker) -> None:
+        """Note what a worker has counted, as soon as it says so: another one may take seconds, and this one end."""
+        answer = await _call(worker, {"word": "report"}, ANSWER_SECONDS)
+        # What has been added to those that ended must not be added once more.
+        if answer is not None and not worker.is_added_up:
+            worker.last = answer["snapshot"]
+            worker.loads = answer["loads"]
+            self._transactions.learn(samples_from_json(answer["samples"]))
 
     def _sum_loads(self) -> None:
         """Give the supervisor's targets, which take no requests themselves, what they carry in all workers.
@@ -261,6 +273,15 @@ class Fleet:
                 target.in_flight = sum(load[0] for load in loads)
                 target.requests = requests + sum(load[1] for load in loads)
                 target.failures = failures + sum(load[2] for load in loads)
+
+    def _add_up(self, worker: _Worker) -> None:
+        """Add what a worker that has ended had counted to that of those before it; once."""
+        if not worker.is_added_up:
+            worker.is_added_up = True
+            if worker.last is not None:
+                self._ended = [merge([*self._ended, remains(worker.last)])]
+                worker.last = None
+            self._keep_loads(worker)
 
     def _keep_loads(self, worker: _Worker) -> None:
         """What a worker that has ended sent still counts, as long as there is the target."""
@@ -282,9 +303,13 @@ class Fleet:
         """Let every worker open its log files by their names again."""
         await self._call_all({"word": "reopen"}, ANSWER_SECONDS)
 
+    def _living(self) -> list[_Worker]:
+        """Those that answer; one that starts would keep whoever asks waiting."""
+        return [worker for worker in self._workers.values() if worker.has_started and not worker.has_ended]
+
     async def _call_all(self, message: Message, timeout_seconds: float) -> dict[int, Message | None]:
         """The answer of every worker; None from one that failed, which is ended so that it is replaced."""
-        workers = [worker for worker in self._workers.values() if not worker.has_ended]
+        workers = self._living()
         answers = await asyncio.gather(*(_call(worker, message, timeout_seconds) for worker in workers))
         return {worker.number: answer for worker, answer in zip(workers, answers, strict=True)}
 

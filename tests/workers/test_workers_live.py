@@ -8,6 +8,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,34 @@ def test_counters_do_not_go_back_when_a_worker_is_killed(served: Served) -> None
     assert requests(served) >= before
     assert ask(served, 20) == [200] * 20
     served.eventually(lambda: requests(served) == before + 20, "requests after the restart are not counted")
+
+
+def test_a_worker_that_hangs_takes_nothing_from_the_counts(served: Served) -> None:
+    """It is replaced; a scrape waits for it while another worker ends, whose counts must be in the sum once."""
+    ask(served, 40)
+    before = requests(served)
+    hanging, ending = workers_of(served)
+
+    os.kill(hanging, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as scraper:
+        # Its scrape has the ending worker's counts and waits for the hanging one.
+        scrape = scraper.submit(requests, served)
+        os.kill(ending, signal.SIGKILL)
+        assert scrape.result() == before
+    served.eventually(
+        lambda: not {hanging, ending} & set(workers_of(served)) and len(ask(served, 1)) == 1, "not both were replaced"
+    )
+
+    assert requests(served) >= before
+
+
+def test_sighup_to_a_worker_does_not_end_it(served: Served) -> None:
+    before = workers_of(served)
+    for worker in before:
+        os.kill(worker, signal.SIGHUP)
+
+    assert ask(served, 20) == [200] * 20
+    assert workers_of(served) == before
 
 
 def test_a_table_reaches_all_workers(served: Served, targets: tuple[ScriptedTarget, ScriptedTarget]) -> None:
