@@ -106,7 +106,7 @@ def test_an_answer_that_came_while_the_caller_was_paused_is_not_late(
                 await asyncio.sleep(0)
             # From here on this process does nothing until the time is over.
             assert has_answered.wait(30)
-            time.sleep(max(resumes_at - time.monotonic(), 0))
+            time.sleep(max(resumes_at - time.monotonic(), 0))  # noqa: ASYNC251 - the pause is what is tested
             assert await call == {}
         finally:
             supervisor.close()
