@@ -31,6 +31,7 @@ class ProgressKeeper:
         snapshot: The metrics of all workers.
         monolith: The target groups that are the monolith, by the table in force.
         clock: Seconds since the epoch.
+        timer: Seconds since whenever, which nobody sets: how long the gateway ran is not what a corrected clock says.
     """
 
     def __init__(
@@ -39,13 +40,15 @@ class ProgressKeeper:
         snapshot: Callable[[], Awaitable[Snapshot]],
         monolith: Callable[[], Collection[str]],
         clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
         self._snapshot = snapshot
         self._monolith = monolith
         self._clock = clock
         self._before = Totals({}, {})
-        self._noted_at = clock()
+        self._timer = timer
+        self._noted_at = timer()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -64,16 +67,16 @@ class ProgressKeeper:
     async def note(self) -> None:
         """Write down what came since the last point; a disk that is full or locked costs that point only."""
         after = totals(await self._snapshot())
-        now = self._clock()
+        now, moment = self._clock(), self._timer()
         monolith = self._monolith()
-        point = point_between(self._before, after, monolith, now, max(now - self._noted_at, 0.0))
+        point = point_between(self._before, after, monolith, now, moment - self._noted_at)
         hits = hits_between(self._before, after, monolith, now)
         try:
             await asyncio.to_thread(self._ledger.record, point, hits)
         except sqlite3.Error as error:
             logger.warning("no point of progress: %s", error)
             return
-        self._before, self._noted_at = after, now
+        self._before, self._noted_at = after, moment
 
     async def document(self, days: float) -> dict[str, Any]:
         """What `/api/progress` answers."""

@@ -28,6 +28,8 @@ from proxy.observe.snapshot import Distribution, Snapshot, Value
 MAX_MODULUS: Final = 1024
 SAVE_SECONDS: Final = 10.0
 """How often names are written to the state file at most."""
+UNSAVED: Final = -1
+"""No version of names."""
 CODES: Final = tuple("other" if digit in (0, 6, 7, 8, 9) else f"{digit}xx" for digit in range(10))
 
 Sample = tuple[bytes, bytes, int, int]
@@ -78,6 +80,7 @@ class Transactions:
         self._version = self.namer.version
         self._saved_version = self._version
         self._saved_at = 0.0
+        self._is_failing = False
         self._loopback = 0
         if state_file is not None and learns:
             self.namer.restore(load_templates(state_file))
@@ -176,8 +179,13 @@ class Transactions:
         try:
             save_templates(self._state_file, self.namer.learned)
         except OSError as error:
-            logger.warning("names of transactions are not kept over a restart: %s", error)
-            self._state_file = None
+            # A disk that is full now may have room later.
+            self._saved_version = UNSAVED
+            if not self._is_failing:
+                logger.warning("names of transactions are not kept over a restart, until it works: %s", error)
+            self._is_failing = True
+        else:
+            self._is_failing = False
 
     # What is seen of it
 

@@ -103,6 +103,12 @@ class ListenerServer(DrainingServer):
         self._control.is_listening = True
 
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain; not ready from now on."""
+        self._control.is_listening = False
+        await super().shutdown(sockets)
+
+
 class QuietServer(uvicorn.Server):
     """A second server in a process: the signals are the first one's."""
 

@@ -50,6 +50,8 @@ from proxy.rules.coverage import analyse
 from proxy.workers.fleet import Fleet, WorkerStartError
 
 MAX_WORKERS = 64
+ADMIN_HEAD_BYTES = 64 * 1024
+"""The largest head of a request to the admin port."""
 
 logger = logging.getLogger("proxy")
 
@@ -275,6 +277,9 @@ def _admin_config(control: Control, args: argparse.Namespace) -> uvicorn.Config:
     )
     return uvicorn.Config(
         admin,
+        # httptools, the other parser, takes a head of any size.
+        http="h11",
+        h11_max_incomplete_event_size=ADMIN_HEAD_BYTES,
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -51,6 +51,7 @@ class _Worker:
     last: Snapshot | None = None
     loads: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     has_started: bool = False
+    is_draining: bool = False
     is_added_up: bool = False
 
     @property
@@ -116,6 +117,7 @@ class Fleet:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         workers = list(self._workers.values())
         for worker in workers:
+            worker.is_draining = True
             worker.channel.close()
         await asyncio.gather(*(_end(worker.process) for worker in workers))
 
@@ -305,7 +307,11 @@ class Fleet:
 
     def _living(self) -> list[_Worker]:
         """Those that answer; one that starts would keep whoever asks waiting."""
-        return [worker for worker in self._workers.values() if worker.has_started and not worker.has_ended]
+        return [
+            worker
+            for worker in self._workers.values()
+            if worker.has_started and not worker.is_draining and not worker.has_ended
+        ]
 
     async def _call_all(self, message: Message, timeout_seconds: float) -> dict[int, Message | None]:
         """The answer of every worker; None from one that failed, which is ended so that it is replaced."""
@@ -318,7 +324,7 @@ async def _call(worker: _Worker, message: Message, timeout_seconds: float) -> Me
     try:
         return await worker.channel.call(message, timeout_seconds=timeout_seconds)
     except ChannelClosedError as error:
-        if not worker.has_ended:
+        if not worker.is_draining and not worker.has_ended:
             logger.error("worker %d does not answer: %s", worker.number, error)
             with contextlib.suppress(ProcessLookupError):
                 worker.process.kill()
