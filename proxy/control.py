@@ -30,6 +30,7 @@ from proxy.config.load import MAX_BYTES, load_with_warnings
 from proxy.config.model import Config
 from proxy.config.problem import ConfigError, Place, Problem, in_order
 from proxy.config.transaction_patterns import parse_pattern
+from proxy.config.watch import content_of
 from proxy.explanation import explain_question
 from proxy.gateway import Gateway
 from proxy.http1.sealed import Sealer
@@ -238,7 +239,7 @@ class Control:
         """Read the file again and put its table in force; on any problem the table before keeps serving."""
         async with self._reloading:
             try:
-                content = await asyncio.to_thread(read_table, self.path)
+                content = await asyncio.to_thread(content_of, self.path)
                 config, warnings = await asyncio.to_thread(self._load, content)
             except OSError as error:
                 problem = Problem("error", "unreadable", Place(1, 1, ""), f"cannot read {self.path}: {error}")
@@ -370,7 +371,7 @@ class Control:
         """
         for name in names:
             parse_pattern(name)
-        text = (await asyncio.to_thread(read_table, self.path)).decode("utf-8")
+        text = (await asyncio.to_thread(content_of, self.path)).decode("utf-8")
         edited = add_transaction_names(text, names)
         try:
             await asyncio.to_thread(self._load, edited.encode())

@@ -19,7 +19,7 @@ def reasons_against(runtime: RuntimeView | None, *, is_listening: bool = True) -
     """
     if runtime is None:
         return ["no table has been loaded"]
-    reasons = [] if is_listening else ["the listeners' ports are not open yet"]
+    reasons = [] if is_listening else ["the listeners' ports are not open"]
     for listener in runtime.listeners.values():
         default = listener.config.default
         if not isinstance(default, ForwardConfig):

@@ -102,7 +102,6 @@ class ListenerServer(DrainingServer):
         await self.ports.open(self._listeners, sockets or [])
         self._control.is_listening = True
 
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain; not ready from now on."""
         self._control.is_listening = False

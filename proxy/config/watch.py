@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import inspect
 import logging
+import stat
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +33,12 @@ def signature_of(path: Path) -> Signature:
 
 
 def content_of(path: Path) -> bytes:
-    """The file's bytes, and not many more than a table may have; raises OSError."""
+    """The file's bytes, and not many more than a table may have; raises OSError, also for what is no regular file.
+
+    A pipe or a terminal would keep whoever reads it waiting until somebody writes.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)
 

@@ -82,7 +82,7 @@ def test_readyz(runtime: FakeRuntime | None, reasons: list[str]) -> None:
 
 def test_not_ready_before_the_ports_are_open() -> None:
     response = get(create_admin(FakeGateway(is_listening=False)), "/readyz")
-    assert (response.status_code, response.json()["reasons"]) == (503, ["the listeners' ports are not open yet"])
+    assert (response.status_code, response.json()["reasons"]) == (503, ["the listeners' ports are not open"])
 
 
 def test_a_bad_reload_does_not_make_it_unready() -> None:

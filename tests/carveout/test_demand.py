@@ -296,6 +296,23 @@ def test_over_a_restart_names_are_there_at_once(tmp_path: Any) -> None:
     assert counter(again, "GET /orders/{id}") == 1
 
 
+def test_names_that_found_no_room_are_written_when_there_is_some(tmp_path: Any, caplog: Any) -> None:
+    folder = tmp_path / "state"
+    folder.write_text("a file where the folder should be")
+    live = Transactions(TransactionsConfig(), state_file=folder / "t.json", now=Clock())
+    for number in range(9):
+        live.demand.note(request(f"/orders/{number}", client=f"192.0.2.{number}"))
+    live.tick()
+    live.save()
+    live.save()
+    assert [record.levelname for record in caplog.records if "until it works" in record.message] == ["WARNING"]
+
+    folder.unlink()
+    live.save()
+
+    assert (folder / "t.json").exists()
+
+
 def test_a_worker_learns_from_its_supervisor() -> None:
     supervisor, worker = transactions(), Transactions(TransactionsConfig(), learns=False, now=Clock())
     for number in range(9):

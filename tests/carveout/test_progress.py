@@ -194,13 +194,16 @@ class Source:
 
     def __init__(self) -> None:
         self.now = NOW
+        self.set_by = 0.0
         self.counted = snapshot(monolith=(10, 5.0))
 
     async def snapshot(self) -> Snapshot:
         return self.counted
 
     def keeper(self, ledger: Ledger) -> ProgressKeeper:
-        return ProgressKeeper(ledger, self.snapshot, lambda: ["monolith"], lambda: self.now)
+        return ProgressKeeper(
+            ledger, self.snapshot, lambda: ["monolith"], lambda: self.now + self.set_by, lambda: self.now
+        )
 
 
 def test_the_keeper_writes_what_came_and_the_rest_when_it_stops(tmp_path: Path) -> None:
@@ -220,6 +223,23 @@ def test_the_keeper_writes_what_came_and_the_rest_when_it_stops(tmp_path: Path) 
     asyncio.run(run())
     ledger = open_ledger(tmp_path)
     assert ledger.points() == [Point(NOW + 60, 60.0, 10, 0, 5.0, 0.0), Point(NOW + 90, 30.0, 4, 2, 1.0, 0.5)]
+    ledger.close()
+
+
+@pytest.mark.parametrize("days", [400, -400])
+def test_a_clock_that_is_set_is_no_time_that_the_gateway_ran(days: int) -> None:
+    """Else a clock that is put right would make a year of silence of what was asked for a minute ago."""
+    source = Source()
+    ledger = Ledger(None)
+
+    async def run() -> None:
+        keeper = source.keeper(ledger)
+        source.now += 60
+        source.set_by = days * DAY
+        await keeper.note()
+
+    asyncio.run(run())
+    assert [point.seconds for point in ledger.points()] == [60.0]
     ledger.close()
 
 

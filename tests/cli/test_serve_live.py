@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -97,22 +98,30 @@ def test_a_port_that_is_taken_ends_the_process(tmp_path: Path, table: str, worke
     assert "Traceback" not in ended.stderr
 
 
-def test_sigterm_lets_the_request_in_hand_end(tmp_path: Path, target: ScriptedTarget, table: str) -> None:
-    """A drain answers what is in hand, takes no new connection and exits with 0."""
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_lets_the_request_in_hand_end(tmp_path: Path, target: ScriptedTarget, table: str, workers: str) -> None:
+    """A drain answers what is in hand, takes no new connection, is not ready and exits with 0."""
     asked, go_on = threading.Event(), threading.Event()
 
     def slowly(wire: Wire) -> None:
         if target.take(wire).target == b"/slow":
             asked.set()
-            go_on.wait(10)
+            go_on.wait(30)
         wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
 
     target.script = slowly
-    with serving(tmp_path, table) as gateway, socket.create_connection(("127.0.0.1", gateway.port), 10) as client:
+    with (
+        serving(tmp_path, table, "--workers", workers) as gateway,
+        socket.create_connection(("127.0.0.1", gateway.port), 10) as client,
+    ):
         client.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
         assert asked.wait(10)
         gateway.process.send_signal(signal.SIGTERM)
         gateway.eventually(lambda: _refuses(gateway.port), "still accepts")
+        assert not gateway.is_ready
+        # Counts are asked for each second, and a worker that drains must not be taken for one that hangs.
+        with pytest.raises(subprocess.TimeoutExpired):
+            gateway.process.wait(2.5)
         go_on.set()
         answer = client.makefile("rb").read()
 
@@ -120,6 +129,18 @@ def test_sigterm_lets_the_request_in_hand_end(tmp_path: Path, target: ScriptedTa
 
     assert answer.endswith(b"done")
     assert b"Connection: close\r\n" in answer
+
+
+def test_a_request_to_the_admin_port_has_no_head_without_end(tmp_path: Path, table: str) -> None:
+    with serving(tmp_path, table) as gateway, socket.create_connection(("127.0.0.1", gateway.admin_port), 10) as client:
+        client.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100):
+                client.sendall(b"x-more: " + b"a" * 10_000 + b"\r\n")
+        with contextlib.suppress(ConnectionError):
+            assert not client.makefile("rb").readline().startswith(b"HTTP/1.1 2")
+
+        assert gateway.is_ready
 
 
 def _refuses(port: int) -> bool:

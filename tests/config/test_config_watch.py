@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.watch import Signature, Watcher
+from proxy.config.watch import Signature, Watcher, content_of
 
 
 class Disk:
@@ -198,3 +198,12 @@ def test_leaving_the_block_ends_the_watch(tmp_path: Path) -> None:
         return len(asyncio.all_tasks())
 
     assert asyncio.run(watch()) == 1
+
+
+def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
+    """Whoever reads a pipe waits until somebody writes, and the gateway with it."""
+    pipe = tmp_path / "routes.yaml"
+    os.mkfifo(pipe)
+
+    with pytest.raises(OSError, match="not a regular file"):
+        content_of(pipe)
