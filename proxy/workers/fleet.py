@@ -187,7 +187,11 @@ class Fleet:
     # --- the table: all workers or none ---
 
     async def stage(self, before: Config, after: Config, content: bytes) -> list[Problem]:
-        """Let every worker make ready for the table."""
+        """Let every worker make ready for the table.
+
+        One that ends or hangs meanwhile is no reason against it: its successor begins with the table then in force.
+        Where all do, it may be the table's doing.
+        """
         await self._changing.acquire()
         self._staged = content
         try:
@@ -195,13 +199,12 @@ class Fleet:
         except BaseException:
             await self.abandon()
             raise
-        problems: list[Problem] = []
-        for number, answer in answers.items():
-            if answer is None:
-                message = f"worker {number} did not take the table up; it is being replaced, try again"
-                problems.append(Problem("error", "worker-failed", Place(1, 1, ""), message))
-            else:
-                problems += map(problem_from_json, answer["problems"])
+        if answers and all(answer is None for answer in answers.values()):
+            message = "no worker took the table up; they are being replaced, try again"
+            return [Problem("error", "worker-failed", Place(1, 1, ""), message)]
+        problems = [
+            problem_from_json(problem) for answer in answers.values() if answer for problem in answer["problems"]
+        ]
         return list(dict.fromkeys(problems))
 
     async def commit(self) -> None:

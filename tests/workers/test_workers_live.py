@@ -129,6 +129,23 @@ def test_a_table_reaches_all_workers(served: Served, targets: tuple[ScriptedTarg
     assert requests(served, rule="split", target_group="first") == 0
 
 
+def test_a_worker_that_ends_during_a_reload_is_no_reason_against_the_table(served: Served) -> None:
+    """Nobody would try again what the watcher has seen. The one that takes its place begins with the new table."""
+    worker = workers_of(served)[0]
+    served.table.write_text(served.table.read_text().replace("name: web", "name: other"))
+    with ThreadPoolExecutor(1) as administrator:
+        os.kill(worker, signal.SIGSTOP)
+        reload = administrator.submit(served.admin.post, "/api/reload", timeout=60)
+        with pytest.raises(TimeoutError):
+            reload.result(1)
+        os.kill(worker, signal.SIGKILL)
+        assert reload.result().status_code == 200
+    served.eventually(lambda: worker not in workers_of(served), "the worker was not replaced")
+
+    assert ask(served, 20) == [200] * 20
+    assert requests(served, listener="other") == 20
+
+
 def test_a_bad_table_reaches_none(served: Served) -> None:
     served.table.write_text("version: 1\nlisteners: []\n")
 
