@@ -99,11 +99,10 @@ def test_an_answer_that_came_while_the_caller_was_paused_is_not_late(
         thread = threading.Thread(target=answer)
         call = asyncio.create_task(supervisor.call({"word": "report"}, timeout_seconds=1))
         try:
-            await asyncio.sleep(0)
-            thread.start()
-            resumes_at = time.monotonic() + 1.5
             for _ in range(10):
                 await asyncio.sleep(0)
+            resumes_at = time.monotonic() + 1.5
+            thread.start()
             # From here on this process does nothing until the time is over.
             assert has_answered.wait(30)
             time.sleep(max(resumes_at - time.monotonic(), 0))  # noqa: ASYNC251 - the pause is what is tested

@@ -99,6 +99,8 @@ def test_a_worker_that_hangs_takes_nothing_from_the_counts(served: Served) -> No
     with ThreadPoolExecutor(1) as scraper:
         # Its scrape has the ending worker's counts and waits for the hanging one.
         scrape = scraper.submit(requests, served)
+        with pytest.raises(TimeoutError):
+            scrape.result(1)
         os.kill(ending, signal.SIGKILL)
         assert scrape.result() == before
     served.eventually(
