@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -91,8 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Return 0 when it ran as meant, 1 if not."""
-    if args.seconds is not None and args.seconds < 2:
-        raise UsageError("--seconds must be at least 2")
+    if args.seconds is not None and not 2 <= args.seconds < math.inf:
+        raise UsageError("--seconds is a number of at least 2")
     if not (REPOSITORY / "monolith_stub").is_dir():
         raise UsageError("the demo's monolith is not installed: run `make demo` in a checkout of the project")
     console = Console(stderr=True)
