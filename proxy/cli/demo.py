@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -29,7 +30,7 @@ from proxy.cli import demo_aws
 from proxy.cli.candidates import render
 from proxy.cli.demo_https import CERTIFICATE_FILE, REDIRECTED_HOST, with_https, write_certificate
 from proxy.cli.demo_report import Latency, Route, comparison, difference, read_latencies
-from proxy.cli.flags import UsageError
+from proxy.cli.flags import UsageError, port_number
 from proxy.cli.state import STATE_FOLDER
 from proxy.config.edit import set_weights
 from proxy.config.files import replace_file
@@ -80,9 +81,9 @@ class DemoError(Exception):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("--seconds", type=float, metavar="N", help="end after N seconds of traffic (until Ctrl-C)")
-    parser.add_argument("--port", type=int, default=8080, help="the gateway's data port")
-    parser.add_argument("--https-port", type=int, default=8443, help="its data port for HTTPS")
-    parser.add_argument("--admin-port", type=int, default=9901, help="the gateway's admin port")
+    parser.add_argument("--port", type=port_number, default=8080, help="the gateway's data port")
+    parser.add_argument("--https-port", type=port_number, default=8443, help="its data port for HTTPS")
+    parser.add_argument("--admin-port", type=port_number, default=9901, help="the gateway's admin port")
     parser.add_argument("--folder", metavar="DIR", default=".demo", help="for its table, data and logs")
     parser.add_argument(
         "--aws", action="store_true", help="uploads and clicks, too, with functions and an AWS endpoint on this machine"
@@ -91,8 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Return 0 when it ran as meant, 1 if not."""
-    if args.seconds is not None and args.seconds < 2:
-        raise UsageError("--seconds must be at least 2")
+    if args.seconds is not None and not 2 <= args.seconds < math.inf:
+        raise UsageError("--seconds is a number of at least 2")
     if not (REPOSITORY / "monolith_stub").is_dir():
         raise UsageError("the demo's monolith is not installed: run `make demo` in a checkout of the project")
     console = Console(stderr=True)

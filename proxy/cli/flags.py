@@ -15,6 +15,13 @@ class UsageError(Exception):
     """The command cannot do what is asked; the message names the place and the remedy. Exit code 2."""
 
 
+def port_number(text: str) -> int:
+    """The type of a flag that is a TCP port; 0 stands for any free one."""
+    if text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+
+
 class Flags:
     """Fills in the flags that were not given: from the environment, else their default.
 

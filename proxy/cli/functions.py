@@ -14,7 +14,7 @@ from pathlib import Path
 from socket import socket
 
 from proxy.cli.files import read_table
-from proxy.cli.flags import UsageError
+from proxy.cli.flags import UsageError, port_number
 from proxy.cli.ports import bind
 from proxy.cli.problems import render
 from proxy.cli.running import run_loop, set_up_log
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags; each has an environment variable STRANGLER_<FLAG>."""
     parser.add_argument("--functions", metavar="FILE", default="functions.yaml", help="what to run")
     parser.add_argument("--functions-host", metavar="HOST", default="127.0.0.1", help="address of Lambda's API")
-    parser.add_argument("--functions-port", metavar="PORT", type=int, default=9001, help="port of Lambda's API")
+    parser.add_argument("--functions-port", metavar="PORT", type=port_number, default=9001, help="port of Lambda's API")
     parser.add_argument(
         "--functions-folder", metavar="DIR", default=".functions", help="unpacked code, and what a restart needs"
     )

@@ -19,7 +19,7 @@ from proxy.admin.app import create_admin
 from proxy.admin.live import end_streams
 from proxy.app import running
 from proxy.carveout.cpu_sources import CpuSource, parse_cpu_source
-from proxy.cli.flags import UsageError
+from proxy.cli.flags import UsageError, port_number
 from proxy.cli.logs import log_options, open_logs
 from proxy.cli.ports import bind, tls_problems
 from proxy.cli.problems import render
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", default="routes.yaml", help="the table")
     parser.add_argument("--host", default="", help="address that the listeners bind to (default: every address)")
     parser.add_argument("--admin-host", default="127.0.0.1", help="address of the admin port")
-    parser.add_argument("--admin-port", type=int, default=9901, help="the admin port")
+    parser.add_argument("--admin-port", type=port_number, default=9901, help="the admin port")
     parser.add_argument(
         "--admin-allowed-hosts", default="", metavar="NAME,...", help="further names the admin port is called by"
     )

@@ -27,7 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Return 0 when the file says so now, 1 if it would be (or was before) no good table, 2 for a usage error."""
     path = Path(args.config)
-    wanted = dict(map(_weight, args.weights))
+    wanted: dict[str, int] = {}
+    for group, weight in map(_weight, args.weights):
+        if group in wanted:
+            raise UsageError(f"{group} has two weights, {wanted[group]} and {weight}: give one")
+        wanted[group] = weight
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:

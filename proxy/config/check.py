@@ -28,6 +28,7 @@ MAX_RULES = 100
 MAX_TARGET_GROUPS = 100
 MAX_TARGETS = 1000
 MAX_LISTENERS = 50
+MAX_VERIFYING_LISTENERS = 2
 ONE_OF_EACH = ("host-header", "path-pattern", "http-request-method", "source-ip")
 
 _TOP = Place(1, 1, "")
@@ -248,3 +249,11 @@ def _quotas(config: Config) -> Iterator[Problem]:
         if len(group.targets) > MAX_TARGETS:
             message = f"{len(group.targets)} targets; a group has at most {MAX_TARGETS} unless AWS raises it"
             yield _warning("too-many-targets", group.place.of("targets"), message)
+    targets = sum(len(group.targets) for group in config.target_groups.values())
+    if targets > MAX_TARGETS and all(len(group.targets) <= MAX_TARGETS for group in config.target_groups.values()):
+        message = f"{targets} targets over all groups; a load balancer has at most {MAX_TARGETS} unless AWS raises it"
+        yield _warning("too-many-targets", _TOP.of("target_groups"), message)
+    verifying = [each for each in config.listeners if each.mutual_authentication.mode == "verify"]
+    for listener in verifying[MAX_VERIFYING_LISTENERS:]:
+        message = f"mutual_authentication in mode verify is for {MAX_VERIFYING_LISTENERS} listeners of a load balancer"
+        yield _warning("refused-by-load-balancer", listener.mutual_authentication.place, message)

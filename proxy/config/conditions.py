@@ -93,7 +93,7 @@ QUERY_PATTERN = Text(
     checks=(_query_escapes,),
 )
 CIDR = Text("a CIDR block", longest=64, checks=(_cidr,))
-REGEX = Text("a regular expression", longest=MAX_VALUE_LENGTH, checks=(regex_fault,))
+REGEX = Text("a regular expression", longest=MAX_VALUE_LENGTH, checks=(printable, regex_fault))
 
 _REGEX_VALUES = Field("regex", OneOrMany(REGEX), "Regular expressions instead of patterns; RE2 syntax.")
 

@@ -287,7 +287,9 @@ class TargetConnection:
             data = self._buffer + data
         end = data.find(b"\r\n\r\n") + 4
         if end == 3:
-            if len(data) > MAX_RESPONSE_HEAD_BYTES or not _may_become_response(data):
+            if not _may_become_response(data):
+                self._fail(TargetResponseError("this is no HTTP/1.1 response", sent=True))
+            elif len(data) > MAX_RESPONSE_HEAD_BYTES:
                 self._fail(TargetResponseError("the response has no end of headers within 32 K", sent=True))
             else:
                 self._buffer = data
@@ -372,5 +374,8 @@ class TargetConnection:
 
 
 def _may_become_response(data: bytes) -> bool:
-    """Whether this can be the beginning of a response; garbage need not be waited for."""
-    return data[:7] == b"HTTP/1."[: len(data)]
+    """Whether this can be the beginning of a response; garbage need not be waited for.
+
+    Nor need a head in which a line ends with LF alone: it is malformed, and where it ends would never be found.
+    """
+    return data[:7] == b"HTTP/1."[: len(data)] and data.count(b"\n") == data.count(b"\r\n")

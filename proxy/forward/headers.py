@@ -47,13 +47,16 @@ def host_to_target(view: RequestView, attributes: LoadBalancerAttributes) -> byt
     if attributes.preserve_host_header:
         return view.header_values(b"host")[0] if b"host" in view.fields else b""
     if view.target[:1] != b"/" and b"://" in view.target:
-        host_port = _authority(view.target).lower()
+        # Without user and password, which Host has no place for (RFC 9110 4.2.4, 7.2).
+        host_port = _authority(view.target).rpartition(b"@")[2].lower()
     else:
         host_port = view.host_port
     host = strip_port(host_port)
     if view.port in (80, 443) or not host:
         return host
-    return host_port if host != host_port else b"%s:%d" % (host, view.port)
+    # A colon without a port behind it says no more than none (RFC 3986 3.2.3).
+    has_port = host != host_port and host_port[-1:] != b":"
+    return host_port if has_port else b"%s:%d" % (host, view.port)
 
 
 def target_in_origin_form(target: bytes) -> bytes:

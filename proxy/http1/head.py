@@ -136,8 +136,10 @@ def _header_block(block: bytes) -> HeaderBlock | None:
     if _BLOCK.fullmatch(block) is None:
         return None
     lines = HeaderBlock(block[:-2])
-    host = lines.fields.get(b"host", b"")
-    return None if b" " in host or b"\t" in host else lines
+    hosts = [lines.fields.get(b"host", b"")]
+    if len(lines.fields) != len(lines.headers):
+        hosts = [value for name, value in lines.headers if name.lower() == b"host"]
+    return None if any(b" " in host or b"\t" in host for host in hosts) else lines
 
 
 # Clients and their libraries send the same lines again and again: these are looked up instead of taken apart. At most

@@ -139,8 +139,8 @@ class _AsgiClient:
         elif b"transfer-encoding" in fields or body or not complete:
             length = CHUNKED
             if b"transfer-encoding" not in fields:
+                # For the target alone: the client sent none, so `fields`, where the rules look, has none.
                 headers.append((b"transfer-encoding", b"chunked"))
-                fields[b"transfer-encoding"] = b"chunked"
         self._length = length
         block = join_fields(headers)
         view = RequestView(method, target, headers, fields, self.peer, scheme, self._port)

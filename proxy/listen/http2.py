@@ -124,8 +124,8 @@ class ClientStream(Http2Stream):
             if not ended:
                 length = CHUNKED
                 self._chunked = True
+                # For the target alone: the client sent none, so `fields`, where the rules look, has none.
                 headers.append((b"transfer-encoding", b"chunked"))
-                fields[b"transfer-encoding"] = b"chunked"
         self._remaining = length
         block = join_fields(headers)
         view = RequestView(

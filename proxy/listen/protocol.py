@@ -287,12 +287,15 @@ class ListenerProtocol:
         self._exchange = exchange
         if mitigated is not None:
             self._gate.mitigated(exchange, mitigated)
+        if b"expect" in fields and head.minor == 1 and fields[b"expect"].lower() == b"100-continue":
+            # alb.md 6.4: answered at once, whatever the Content-Length, and not passed on.
+            self._transport.write(_CONTINUE)
         if length == 0:
             exchange.run(b"", True)
             return data[end:], False
-        return self._begin_body(exchange, head, length, data[end:]), False
+        return self._begin_body(exchange, length, data[end:]), False
 
-    def _begin_body(self, exchange: Exchange, head: RequestHead, length: int, rest: bytes) -> bytes:
+    def _begin_body(self, exchange: Exchange, length: int, rest: bytes) -> bytes:
         body = body_of(length)
         size = 0
         if rest:
@@ -305,9 +308,6 @@ class ListenerProtocol:
                 return b""
         if not body.complete:
             self._body = body
-            if not rest and head.minor == 1 and head.fields.get(b"expect", b"").lower() == b"100-continue":
-                # alb.md 6.4: answered at once, without looking further, and not passed on.
-                self._transport.write(_CONTINUE)
         exchange.run(rest[:size], body.complete)
         return rest[size:]
 
@@ -505,9 +505,14 @@ class ListenerProtocol:
                 else:
                     self._close_idle()
                     self.active_at = now
-            elif now - self._opened_at > client_keep_alive and not self._buffer:
-                self._closing = True
-                self._transport.close()
+            elif now - self._opened_at > client_keep_alive:
+                if not self._buffer:
+                    self._closing = True
+                    self._transport.close()
+                elif now - self._opened_at > client_keep_alive + idle_timeout and not self._writing_is_paused:
+                    # A head that comes in trickles would hold the connection for weeks. One that had only begun when
+                    # the lifetime was over has had time to end.
+                    self._close_idle()
             return
         if now - self._opened_at > client_keep_alive:
             self._keep_alive = False

@@ -133,6 +133,54 @@ def test_what_a_target_gets(url: str, target: str, table: Path, capsys: pytest.C
 
 
 @pytest.mark.parametrize(
+    ("raw", "host", "target"),
+    [
+        pytest.param("http://Other.com:9/a?b", "other.com:9", "/a?b", id="absolute-form goes as origin-form"),
+        pytest.param("http://other.com?b", "other.com:8080", "/?b", id="absolute-form without a path"),
+        pytest.param("*", "x.com:8080", "*", id="asterisk"),
+        pytest.param("/a b", "x.com:8080", "/a%20b", id="a blank passes encoded"),
+    ],
+)
+def test_what_a_target_gets_of_a_raw_target(
+    raw: str, host: str, target: str, table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = explain(table, capsys, "--target", raw, "OPTIONS", "http://x.com:8080/")
+    assert document["forwarded"] == {"host": host, "target": target}
+
+
+def test_names_that_the_listener_drops_are_not_there_for_the_rules(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("-H", "User_Agent: Mobile", "GET", "http://x.com:8080/")
+    text = TABLE.replace("{User-Agent:", "{User_Agent:")
+    table.write_text(text)
+    assert explain(table, capsys, *asked)["rule"]["name"] == "mobile"
+    table.write_text(text + "attributes: {routing.http.drop_invalid_header_fields.enabled: true}\n")
+    assert explain(table, capsys, *asked)["rule"]["name"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        pytest.param(["TRACE", "http://x.com:8080/"], 405, id="TRACE"),
+        pytest.param(["--target", "x.com:1", "CONNECT", "http://x.com:8080/"], 405, id="CONNECT"),
+        pytest.param(["--target", "a/b", "GET", "http://x.com:8080/"], 400, id="a relative target"),
+        pytest.param(["-H", "Host: a b", "GET", "http://x.com:8080/"], 400, id="a blank in Host"),
+        pytest.param(["GET", "http://x.com:8080/" + "a" * 17_000], 414, id="a long target"),
+        pytest.param(["-H", "Transfer-Encoding: x", "POST", "http://x.com:8080/"], 501, id="a transfer coding"),
+        pytest.param(["-H", "X-Forwarded-For: a" + ",a" * 30, "GET", "http://x.com:8080/"], 463, id="31 addresses"),
+    ],
+)
+def test_what_the_gateway_answers_before_any_rule(
+    arguments: list[str], status: int, table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", "--config", str(table), *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"the gateway answers {status}, no rule decides" in err
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
         pytest.param(["GET", "http://x.com/"], "web (port 8080), api (port 8081)", id="no listener has port 80"),

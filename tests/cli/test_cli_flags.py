@@ -6,7 +6,8 @@ import argparse
 
 import pytest
 
-from proxy.cli.flags import Flags, UsageError
+from proxy.cli import main
+from proxy.cli.flags import Flags, UsageError, port_number
 
 
 def read(arguments: list[str], env: dict[str, str]) -> dict[str, object]:
@@ -64,3 +65,24 @@ def test_precedence(arguments: list[str], env: dict[str, str], expected: dict[st
 def test_a_bad_value_names_its_variable(env: dict[str, str], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         read([], env)
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0), ("1", 1), ("65535", 65535)])
+def test_a_port(text: str, number: int) -> None:
+    assert port_number(text) == number
+
+
+@pytest.mark.parametrize("text", ["65536", "-1", "", "x", "1.0", "999999999", "\u0661"])
+def test_no_port(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a port from 0 to 65535"):
+        port_number(text)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["serve", "--admin-port", "70000"], ["demo", "--port", "70000"], ["demo", "--https-port", "-1"]],
+    ids=" ".join,
+)
+def test_a_port_that_is_none_is_a_usage_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert "is not a port from 0 to 65535" in capsys.readouterr().err

@@ -17,6 +17,16 @@ def _groups(count: int) -> str:
     return "".join(f"  g{number}: {{targets: ['http://127.0.0.1:1']}}\n" for number in range(1, count + 1))
 
 
+def _ports(first: int, last: int) -> str:
+    return "[%s]" % ", ".join(f"'http://127.0.0.1:{port}'" for port in range(first, last + 1))
+
+
+def _verifying(port: int) -> str:
+    mutual = "mutual_authentication: {mode: verify, trust_store_file: a.pem}"
+    certificates = "certificates: [{certificate_file: b.pem, private_key_file: b.key}]"
+    return f"{{port: {port}, protocol: HTTPS, {certificates}, {mutual}, {NOT_FOUND}}}"
+
+
 ROWS: list[Row] = [
     Exchange("the lowest priority that matches wins, whatever the order in the file", "1.3", rules=TWO_RULES, status=210),
     Exchange("no later rule is looked at, however well it fits", "1.3", get("/abc"), rules=TWO_RULES, status=210),
@@ -87,6 +97,9 @@ ROWS: list[Row] = [
     Checked("100 target groups", "1.4", more=_groups(100), warning="too-many-target-groups"),
     Checked("1000 targets in a group", "1.4", group="{targets: [%s]}" % ", ".join(f"'http://127.0.0.1:{port}'" for port in range(1, 1002)), warning="too-many-targets"),
     Checked("50 listeners", "1.4", table="version: 1\nlisteners: [%s]" % ", ".join(f"{{port: {port}, {NOT_FOUND}}}" for port in range(1, 52)), warning="too-many-listeners"),
+    Checked("1000 targets over all groups", "1.4", table=f"version: 1\nlisteners: [{{port: 80, default: {{forward: {{a: 1, b: 1}}}}}}]\ntarget_groups: {{a: {{targets: {_ports(1, 600)}}}, b: {{targets: {_ports(601, 1001)}}}}}", warning="too-many-targets"),
+    Checked("2 listeners verify client certificates", "1.4", table="version: 1\nlisteners: [%s]" % ", ".join(_verifying(port) for port in (1, 2))),
+    Checked("3 listeners that verify client certificates", "1.4", table="version: 1\nlisteners: [%s]" % ", ".join(_verifying(port) for port in (1, 2, 3)), warning="refused-by-load-balancer"),
     Exchange("a request line under 16 K passes", "1.4", get("/" + "a" * 16_000)),
     Exchange("a header under 16 K passes", "1.4", get("/", "A: " + "a" * 16_000)),
     Exchange("headers under 64 K pass", "1.4", get("/", *[f"A{number}: " + "a" * 1000 for number in range(60)]), doors=RAW),

@@ -55,6 +55,7 @@ ROWS: list[Row] = [
     _bad("Host as an http-header", "2.3", "{http-header: {Host: a.b}}", "invalid-value"),
     _bad("a regex for a method", "2.2", "{http-request-method: {regex: a}}", "wrong-type"),
     _bad("a lookahead in a regex", "2.2", "{path-pattern: {regex: 'a(?=b)'}}", "unsupported-regex"),
+    _bad("a regex beyond visible ASCII", "2.2", "{path-pattern: {regex: caf\u00e9}}", "invalid-character"),
     Checked("one host-header condition a rule", "2.1",
             "{priority: 1, conditions: [{host-header: a.b}, {host-header: c.d}], forward: targets}", "duplicate-condition"),
     Checked("any number of http-header conditions", "2.1",

@@ -71,6 +71,7 @@ ROWS: list[Row] = [
     _host("the name in lower case", 80, "EXAMPLE.com", b"example.com"),
     _host("HTTP/1.0 without Host: the gateway's own name", 80, None, DNS_NAME, version="1.0"),
     Exchange("absolute-form: the target's host", "6.3", get("http://dns_name:PORT/index.html", host="example.com"), first_line=b"GET /index.html HTTP/1.1", gets=has(host=b"dns_name:PORT"), doors=RAW),
+    Exchange("absolute-form: without its user", "6.3", get("http://user:word@dns_name:PORT/", host="example.com"), gets=has(host=b"dns_name:PORT"), doors=RAW),
     Exchange("absolute-form, preserved: the Host header", "6.3", get("http://dns_name:PORT/index.html", host="example.com"), attributes=KEEP_HOST, gets=has(host=b"example.com"), doors=RAW),
     Exchange("several Host headers, preserved: all", "6.3", get("/", "Host: b", host="a"), attributes=KEEP_HOST, gets=has(host=(b"a", b"b")), doors=RAW),
     Exchange("several Host headers: the first", "6.3", get("/", "Host: b", host="a"), gets=has(host=b"a:PORT"), doors=RAW),

@@ -64,6 +64,16 @@ def test_expect_is_neither_answered_nor_passed_on(http2, target):
     assert one.requests[0].body == b"abc"
 
 
+def test_rules_see_no_framing_that_the_client_did_not_send(http2, target):
+    """A body without Content-Length goes to the target in chunks; alb.md 2.5: an absent header satisfies nothing."""
+    one = target()
+    condition = ConditionConfig("http-header", values=("*",), header_name="Transfer-Encoding")
+    rule = RuleConfig("chunked", 1, (condition,), FixedResponseConfig(299))
+    with Http2Client(http2(one.port, rules=(rule,)).port) as client:
+        assert client.ask("POST", "/", [], b"abc").status == 200
+    assert one.requests[0].values("transfer-encoding") == [b"chunked"]
+
+
 def test_te_trailers_is_taken_and_ends_here(http2, target):
     one = target()
     with Http2Client(http2(one.port).port) as client:

@@ -1,6 +1,7 @@
 """Either side may go, fall silent or talk nonsense at any moment: one answer where one can be given, one record."""
 
 import contextlib
+import select
 import socket
 import threading
 
@@ -243,6 +244,8 @@ def test_a_reset_within_a_response_until_close_cuts_the_client(gateway, target):
         b"HTTP/1.1 20 OK\r\n\r\n",
         b"HTTP/1.1 099 OK\r\n\r\n",
         b"HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\n\n",
         b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nA: b\r\n folded\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nA: \x00\r\n\r\n",
@@ -438,6 +441,23 @@ def test_a_slow_trickle_is_not_idle(gateway, target, quick_clock):
             client.send(part)
         assert client.response().body == b"x" * 8
     live.record()
+
+
+def test_a_head_in_trickles_does_not_outlast_the_lifetime(gateway, target, quick_clock):
+    """Each line resets the idle timeout; 64 K of them would hold a connection for weeks."""
+    attributes = LoadBalancerAttributes(idle_timeout_seconds=1, client_keep_alive_seconds=1)
+    live = gateway(target().port, attributes=attributes)
+    with connect(live.port) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        for _ in range(40):
+            if select.select([client.socket], [], [], 0.25)[0]:
+                break
+            client.send(b"A: b\r\n")
+        else:
+            pytest.fail("the head may go on for ever")
+        assert client.response().status == 408
+        assert client.is_at_end()
+    assert live.record().reason == "Client.Timeout"
 
 
 def test_a_client_connection_ends_with_its_lifetime_between_requests(gateway, target, quick_clock):

@@ -246,6 +246,13 @@ def test_two_earlier_rules_together_leave_nothing(rules: tuple[Rule, ...]) -> No
             id="a query value across two pairs",
         ),
         pytest.param(
+            ((host_regex(r"^API\.a\.com$"),),),
+            "contradicting-conditions",
+            r"no request can satisfy this rule: host-header '^API\\.a\\.com$' takes nothing, because a host is "
+            "compared in lower case and is not empty",
+            id="a regex that wants an upper-case letter in the host",
+        ),
+        pytest.param(
             ((header("X", " a", "b"),),),
             "impossible-value",
             "the value ' a' takes nothing: the white space around a header's value is no part of it",

@@ -19,7 +19,7 @@ from proxy.rules.coverage.globs import (
     glob_of,
     pair_glob_of,
 )
-from proxy.rules.coverage.regex_sample import prefix_of, sample_of
+from proxy.rules.coverage.regex_sample import needs_upper_case, prefix_of, sample_of
 from proxy.rules.coverage.work import ExhaustedError, UndecidedError, Work
 from proxy.rules.patterns import compile_regexes, compile_values, parse_wildcard
 
@@ -208,3 +208,16 @@ def test_no_sample_of_what_the_sampler_has_no_word_for(regex: str) -> None:
 )
 def test_how_what_a_regex_takes_begins(regex: str, prefix: str) -> None:
     assert prefix == prefix_of(regex)
+
+
+@pytest.mark.parametrize(
+    ("regex", "needs"),
+    [
+        (r"^API\.example\.com$", True), (r"^(.*)\.Example\.com", True), (r"A+", True), (r"(?P<Name>aB)", True),
+        (r"(?:Ab)", True), (r"^api", False), (r"^[A-Z]+\.a", False), (r"^A?b", False), (r"(A)?b", False),
+        (r"A{0,2}b", False), (r"a|B", False), (r"(?i)^API", False), (r"(?i:A)", False), (r"\x4Ab", False),
+        (r"\x{4A}b", False), (r"\D\S", False), (r"(?P<Name>a)", False), (r"[[:alpha:]X]y", False),
+    ],
+)  # fmt: skip
+def test_whether_a_regex_needs_an_upper_case_letter(regex: str, needs: bool) -> None:
+    assert needs_upper_case(regex) is needs

@@ -27,7 +27,7 @@ from proxy.rules.coverage.globs import (
     glob_of,
     pair_glob_of,
 )
-from proxy.rules.coverage.regex_sample import prefix_of, sample_of
+from proxy.rules.coverage.regex_sample import needs_upper_case, prefix_of, sample_of
 from proxy.rules.coverage.work import UndecidedError, Work
 from proxy.rules.patterns import Match, compile_regexes
 
@@ -111,7 +111,11 @@ def demand_of(condition: ConditionConfig) -> Demand:
         return Demand(part, tuple(sorted({str(network) for network in networks})), blocks=blocks)
     if condition.regex_values:
         regexes = tuple(sorted(set(condition.regex_values)))
-        return Demand(part, ("regex", *regexes), regexes=regexes)
+        possible = regexes
+        if part == HOST:
+            # A host is in lower case before it is compared (alb.md 14.4).
+            possible = tuple(regex for regex in regexes if not needs_upper_case(regex))
+        return Demand(part, ("regex", *regexes), regexes=possible)
     fold = condition.field != "path-pattern"
     values = sorted({value.lower() if fold else value for value in condition.values})
     return Demand(part, ("", *values), globs=tuple(glob_of(value, fold=fold) for value in condition.values))

@@ -19,6 +19,9 @@ _GROUP = re.compile(r"\((?:\?(?:P?<\w+>|[a-zA-Z-]*:))?")
 _FLAGS = re.compile(r"\(\?[a-zA-Z-]+\)")
 _NOTHING = re.compile(r"\^|\$|\\[AzbB]")
 _PREFIX = re.compile(r"\^((?:[A-Za-z0-9_/-]|\\[./-])*)(?![*?{+])")
+_NO_LITERALS = re.compile(r"\\x(?:\{\w*\}|..)|\\.|\(\?P?<\w+>|\(\?:|" + _CLASS.pattern, re.DOTALL)
+_OPTIONAL_GROUP = re.compile(r"\)[*?{]")
+_UPPER_CASE = re.compile(r"[A-Z](?![*?{])")
 _CHARACTERS = "x1aA/-_.:" + "".join(map(chr, range(0x20, 0x7F)))
 
 
@@ -39,6 +42,17 @@ def prefix_of(regex: str) -> str:
     """Return what every text that `regex` matches begins with, as far as it is plain to see."""
     found = _PREFIX.match(regex)
     return found[1].replace("\\", "") if found and "|" not in regex else ""
+
+
+def needs_upper_case(regex: str) -> bool:
+    """Whether it is plain to see that nothing without an upper-case letter matches `regex`.
+
+    Where anything may be left out, repeated not at all or matched in any case, it is not.
+    """
+    plain = _NO_LITERALS.sub("", regex)
+    if "|" in plain or "(?" in plain or _OPTIONAL_GROUP.search(plain):
+        return False
+    return _UPPER_CASE.search(plain) is not None
 
 
 def _alternatives(regex: str, at: int) -> tuple[str, int]:

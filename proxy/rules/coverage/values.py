@@ -14,7 +14,7 @@ _WHY_IMPOSSIBLE = {
     "http-request-method": "TRACE and CONNECT are answered with 405 before any rule is asked",
     "http-header": "the white space around a header's value is no part of it",
     "query-string": "a key ends at = and a value at &",
-    "host-header": "a host is not empty",
+    "host-header": "a host is compared in lower case and is not empty",
     "source-ip": "it holds no address",
 }
 
