@@ -21,6 +21,7 @@ from proxy.errors import IntegrationError
 from proxy.integrations.mapping import BadValueError, value_of
 from proxy.integrations.message import JSON, Answer, HttpRequest, Reply
 from proxy.integrations.service import Service
+from proxy.strict_json import json_value
 
 MIB: Final = 1024 * 1024
 _MESSAGES: Final = {
@@ -75,8 +76,8 @@ def _put_events(values: Values) -> bytes:
     """The entry; a Detail that is no JSON object is refused here, since not all that stands in for a bus does."""
     entry = _texts(values)
     try:
-        is_object = isinstance(json.loads(entry["Detail"]), dict)
-    except (ValueError, RecursionError):
+        is_object = isinstance(json_value(entry["Detail"]), dict)
+    except ValueError:
         is_object = False
     if not is_object:
         raise BadValueError("Detail is not a JSON object")
