@@ -21,6 +21,7 @@ class MadeUpQueue:
         self.attributes: list[dict[str, Any]] = [{"Attributes": {"VisibilityTimeout": "soon"}}, {"Attributes": None}]
         self.received: list[dict[str, Any]] = [{"Messages": [{"MessageId": "no body"}]}, {"Messages": [MESSAGE]}]
         self.deleted: list[str] = []
+        self.is_done = asyncio.Event()
 
     async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         await asyncio.sleep(0)
@@ -29,6 +30,7 @@ class MadeUpQueue:
         if operation == "receive_message":
             return self.received.pop(0) if self.received else {}
         self.deleted += [entry["ReceiptHandle"] for entry in parameters["Entries"]]
+        self.is_done.set()
         return {}
 
 
@@ -47,8 +49,9 @@ def test_a_poll_goes_on_after_answers_that_nobody_expects(monkeypatch: pytest.Mo
         poller = SqsPoller(MappingConfig("f", ARN, batch_size=1), queue, queue_url, invoke)  # type: ignore[arg-type]
         polling = asyncio.create_task(poller.run())
         async with asyncio.timeout(20):
-            while not queue.deleted and not polling.done():
-                await asyncio.sleep(0)
+            await asyncio.wait(
+                [asyncio.create_task(queue.is_done.wait()), polling], return_when=asyncio.FIRST_COMPLETED
+            )
         poller.stop()
         await polling
 
