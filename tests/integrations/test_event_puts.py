@@ -185,6 +185,9 @@ BUS_ENTRY = {"Source": "shop", "DetailType": "x", "Detail": "$request.body"}
     ("subtype", "parameters", "body"),
     [
         pytest.param("SQS-SendMessage", {"MessageBody": "$request.body.a"}, b"{", id="a part of what is no JSON"),
+        pytest.param(
+            "SQS-SendMessage", {"MessageBody": "$request.body.a"}, b'{"a": NaN}', id="a part that only Python reads"
+        ),
         pytest.param("SQS-SendMessage", {"MessageBody": "$request.body.a"}, b"[" * 100_000, id="JSON without end"),
         pytest.param("SQS-SendMessage", {"MessageBody": "$request.body"}, b"\xff", id="no UTF-8"),
         pytest.param("SQS-SendMessage", {"MessageBody": "$request.body"}, b"", id="no body"),
