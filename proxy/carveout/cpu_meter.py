@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from proxy.carveout.cell import BLOCK_SECONDS, BLOCKS, WINDOW_SECONDS
 from proxy.carveout.cpu_sources import CpuHistory, CpuSource, CpuSourceError
-from proxy.carveout.demand import BLOCK_SECONDS, BLOCKS, WINDOW_SECONDS
 from proxy.carveout.workload import Workload
 
 READ_SECONDS: Final = 5.0

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 from zlib import crc32
 
-from proxy.carveout.demand import Cell
+from proxy.carveout.cell import Cell
 
 MAX_SESSIONS: Final = 4096
 MAX_USED: Final = 64

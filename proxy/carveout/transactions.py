@@ -17,7 +17,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.carveout.demand import MAX_SAMPLES, Cell, Demand, FrozenDemand
+from proxy.carveout.cell import Cell
+from proxy.carveout.demand import MAX_SAMPLES, Demand
+from proxy.carveout.frozen_demand import FrozenDemand
 from proxy.carveout.naming import Namer, Template, given_templates, load_templates, save_templates
 from proxy.carveout.sessions import Sessions, client_key, session_key
 from proxy.carveout.workload import Workload

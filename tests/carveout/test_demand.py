@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.carveout.demand import BLOCK_SECONDS, BLOCKS, MAX_CACHED, MAX_WAITING, Demand
+from proxy.carveout.cell import BLOCK_SECONDS, BLOCKS
+from proxy.carveout.demand import MAX_CACHED, MAX_WAITING, Demand
 from proxy.carveout.report import transactions_report
 from proxy.carveout.server_timing import server_timing
 from proxy.carveout.transactions import Transactions
