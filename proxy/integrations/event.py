@@ -24,6 +24,8 @@ from proxy.integrations.service import Service
 from proxy.strict_json import json_value
 
 MIB: Final = 1024 * 1024
+MAX_DETAIL_TYPE: Final = 128
+"""Characters (EventBridge API, PutEventsRequestEntry); refused here, since not all that stands in for a bus does."""
 _MESSAGES: Final = {
     400: "Bad Request",
     413: "Request Too Long",
@@ -81,6 +83,8 @@ def _put_events(values: Values) -> bytes:
         is_object = False
     if not is_object:
         raise BadValueError("Detail is not a JSON object")
+    if len(entry["DetailType"]) > MAX_DETAIL_TYPE:
+        raise BadValueError(f"DetailType has more than {MAX_DETAIL_TYPE} characters")
     if "Resources" in entry:
         entry["Resources"] = entry["Resources"].split(",")
     if "Time" in entry:

@@ -193,6 +193,9 @@ BUS_ENTRY = {"Source": "shop", "DetailType": "x", "Detail": "$request.body"}
         pytest.param("SQS-SendMessage", {"MessageBody": "$request.body"}, b"", id="no body"),
         pytest.param("EventBridge-PutEvents", BUS_ENTRY, b"nope", id="a detail that is no JSON"),
         pytest.param("EventBridge-PutEvents", BUS_ENTRY, b"[]", id="a detail that is no object"),
+        pytest.param(
+            "EventBridge-PutEvents", BUS_ENTRY | {"DetailType": "x" * 129}, b"{}", id="a detail type that is too long"
+        ),
         pytest.param("EventBridge-PutEvents", BUS_ENTRY, b'{"a": NaN}', id="a detail with what only Python reads"),
         pytest.param(
             "SQS-SendMessage", {"MessageBody": "m", "DelaySeconds": "$request.body"}, b"soon", id="a delay in words"
