@@ -64,7 +64,7 @@ class Bus:
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
         if self._process is not None:
-            self._process.wait()
+            stop(self._process)
 
     def freeze(self) -> None:
         self._signal(signal.SIGSTOP)

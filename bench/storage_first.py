@@ -104,7 +104,10 @@ class Run:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 if nothing was acknowledged in vain, 1 if something was, 2 without a result."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.clients < len(WAYS):
+        parser.error(f"--clients {options.clients}: at least {len(WAYS)} are needed, one for each of {', '.join(WAYS)}")
     exit_on_sigterm()
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:

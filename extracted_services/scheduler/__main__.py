@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 from extracted_services.scheduler.config import ConfigError, load_schedules
@@ -29,6 +30,9 @@ def main() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ticker.stop())
         log("info", "scheduling", schedules=[schedule.name for schedule in schedules])
+        for schedule in schedules:
+            if schedule.is_over(datetime.now(UTC)):
+                log("warning", f"{schedule.schedule_expression} is never due", schedule=schedule.name)
         ticker.run()
     log("info", "stopped")
 

@@ -34,6 +34,11 @@ class Schedule(BaseModel):
         parse_expression(self.schedule_expression, self.schedule_expression_timezone, datetime.now(UTC))
         return self
 
+    def is_over(self, now: datetime) -> bool:
+        """Whether it will never be due again: a year that is past, or a day that no month has."""
+        recurrence = parse_expression(self.schedule_expression, self.schedule_expression_timezone, now)
+        return next(iter(recurrence.after(now)), None) is None
+
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -51,6 +56,8 @@ def load_schedules(path: Path) -> list[Schedule]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: this is no file of schedules; begin it with schedules: and a list")
     try:
         schedules = _File.model_validate(content).schedules
     except ValidationError as error:

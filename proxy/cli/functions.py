@@ -12,6 +12,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from socket import socket
+from tempfile import TemporaryDirectory
 
 from proxy.cli.files import read_table
 from proxy.cli.flags import UsageError, port_number
@@ -27,7 +28,7 @@ from proxy.functions.host import DRAIN_SECONDS, Host
 from proxy.functions.http import HttpServer
 from proxy.functions.lambda_api import LambdaApi
 from proxy.functions.model import MAX_SYNC_BYTES, HostConfig
-from proxy.functions.package import PackageError
+from proxy.functions.package import PackageError, prepare
 from proxy.functions.store import StoreError
 from proxy.observe.log_writer import LogWriter
 from proxy.tracing.export import SpanExport
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT; return 0 after a drain, 2 for a bad file, 1 if the port or the folder is taken."""
-    if args.idle_seconds <= 0:
+    if not args.idle_seconds > 0:
         raise UsageError(f"--idle-seconds {args.idle_seconds} is not above 0")
     set_up_log(args.log_level)
     content = read_table(args.functions)
@@ -70,13 +71,13 @@ def run(args: argparse.Namespace) -> int:
     for problem in problems:
         logger.warning("%s:%s", args.functions, problem)
     if args.check:
-        print(f"{args.functions}: good, {len(config.functions)} functions")
-        return 0
+        return _check(args.functions, config)
     if find_spec("awslambdaric") is None:
         raise UsageError("awslambdaric is missing: pip install 'strangler-fig[functions]'")
     otlp_endpoint = endpoint_of(args)
     try:
         sock = bind(args.functions_host, args.functions_port)
+        Path(args.functions_folder).mkdir(parents=True, exist_ok=True)
         log = LogWriter(args.functions_log)
         spans = open_spans(otlp_endpoint, "functions")
         try:
@@ -90,8 +91,22 @@ def run(args: argparse.Namespace) -> int:
         return 1
     except OSError as error:
         taken = " (is another host running? choose another port)" if error.errno == errno.EADDRINUSE else ""
-        print(f"strangler functions: {error}{taken}", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"strangler functions: {where}{error.strerror or error}{taken}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _check(file: str, config: HostConfig) -> int:
+    """Whether code and layers can be used, too: they are unpacked, and not kept."""
+    try:
+        for function in config.functions.values():
+            with TemporaryDirectory(prefix="strangler-functions-") as folder:
+                prepare(function, Path(folder))
+    except PackageError as error:
+        print(f"strangler functions: {error}", file=sys.stderr)
+        return 2
+    print(f"{file}: good, {len(config.functions)} functions")
     return 0
 
 

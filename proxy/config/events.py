@@ -80,6 +80,10 @@ def _event(fields: Fields) -> EventConfig | None:
             hint = advice(name, (*known.required, *known.optional))
             message = f"{subtype} has no parameter {quoted(name)}" + (f"; {hint}" if hint else "")
             fields.report.error("unknown-key", place.of(name), message)
+    for name, value in parameters.items():
+        if EXPRESSION.fullmatch(value) is None and EXPRESSION.search(value) is not None:
+            message = f"{quoted(value)} is sent as it stands here: what is of the request has to be the whole value"
+            fields.report.warning("without-effect", place.of(name), message)
     for name in known.required:
         if name not in parameters:
             fields.report.error("missing-key", place, f"{name} is missing: {subtype} needs it")

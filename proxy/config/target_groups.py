@@ -104,7 +104,11 @@ def _function(fields: Fields, targets: tuple[TargetConfig, ...], local: LocalCon
     multi_value = multi_value_headers(fields.find(ATTRIBUTES))
     if local is None:
         return FunctionConfig(name, group, multi_value=multi_value)
-    return local.function(name, group, multi_value=multi_value)
+    function = local.function(name, group, multi_value=multi_value)
+    if multi_value and function.payload != "alb":
+        message = f"payload {function.payload} has all values anyway: lambda.multi_value_headers.enabled is for alb"
+        fields.report.warning("without-effect", fields.at(ATTRIBUTES), message)
+    return function
 
 
 def _named(groups: dict[str, TargetGroupConfig], place: Place, report: Report) -> dict[str, TargetGroupConfig]:

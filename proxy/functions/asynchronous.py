@@ -22,6 +22,8 @@ from proxy.functions.retry import (
 from proxy.functions.store import Store
 
 MAX_DELIVERIES_AT_ONCE = 16
+PAUSE_SECONDS = 10.0
+"""How long an event rests when what came of it cannot be kept: on a full disk it would be run again at once."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class AsyncQueue:
         self._free = free
         self._clock = clock
         self._wake = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._claimed: dict[str, dict[str, asyncio.Task[None]]] = {name: {} for name in functions}
         self._delivering = 0
         self._blocked = False
@@ -74,9 +77,11 @@ class AsyncQueue:
         """Work until cancelled; what is in progress then goes on until `drain`."""
         while True:
             self._wake.clear()
+            # Before the look: what becomes due during it is not behind what is waited for.
+            now = self._clock.now()
             try:
                 await self._begin_due()
-                until = await self._store.run(self._store.next_due, self._clock.now())
+                until = await self._store.run(self._store.next_due, now)
             except Exception:
                 logger.exception("cannot read the asynchronous queue")
                 until = self._clock.now() + 1
@@ -84,6 +89,7 @@ class AsyncQueue:
 
     async def drain(self, seconds: float) -> None:
         """Wait for what is in progress; what is not done by then is run again after the next start."""
+        self._stopping.set()
         tasks = [task for claimed in self._claimed.values() for task in claimed.values()]
         if tasks:
             _, unfinished = await asyncio.wait(tasks, timeout=seconds)
@@ -117,14 +123,19 @@ class AsyncQueue:
         return [event for event in events if event.request_id not in claimed][:room]
 
     def _begin(self, event: QueuedEvent, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(self._guarded(event, work))
         self._claimed[event.function][event.request_id] = task
         task.add_done_callback(partial(self._done, event))
 
+    async def _guarded(self, event: QueuedEvent, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            logger.exception("asynchronous event %s; looked at again in %g s", event.request_id, PAUSE_SECONDS)
+            await self._clock.wait(self._stopping, self._clock.now() + PAUSE_SECONDS)
+
     def _done(self, event: QueuedEvent, task: asyncio.Task[None]) -> None:
         del self._claimed[event.function][event.request_id]
-        if not task.cancelled() and (error := task.exception()):
-            logger.error("asynchronous event %s: %r", event.request_id, error)
         self._wake.set()
 
     async def _attempt(self, event: QueuedEvent, function: FunctionConfig) -> None:
@@ -142,10 +153,20 @@ class AsyncQueue:
         else:
             await self._store.write(self._store.put, event)
 
+    async def _tell(self, event: QueuedEvent, function: FunctionConfig) -> None:
+        """Deliver; whatever prevents that is a DeliveryError, so that an event is not tried without end."""
+        try:
+            await self._deliver(event, function)
+        except DeliveryError:
+            raise
+        except Exception as error:
+            logger.exception("the end of event %s", event.request_id)
+            raise DeliveryError(repr(error)) from error
+
     async def _finish(self, event: QueuedEvent, function: FunctionConfig) -> None:
         self._delivering += 1
         try:
-            await self._deliver(event, function)
+            await self._tell(event, function)
         except DeliveryError as error:
             again = after_delivery_failed(event, self._clock.now())
             if again is not None:

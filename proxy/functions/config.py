@@ -14,7 +14,7 @@ from proxy.config.problem import ConfigError, Place, Problem, Report, in_order
 from proxy.config.records import Field, Fields, ListOf, MapOf, Record
 from proxy.config.shapes import Boolean, Choice, Fault, Integer, Shape, Text, wrong_type
 from proxy.config.tree import Map, compose
-from proxy.functions.mappings import filters_fault, mapping_fault
+from proxy.functions.mappings import age_fault, filters_fault, mapping_fault
 from proxy.functions.model import (
     ApplicationLevel,
     AsyncConfig,
@@ -173,6 +173,8 @@ def _mapping(fields: Fields) -> MappingConfig | None:
     )
     if fault := filters_fault(mapping):
         fields.error("invalid-value", _FILTERS, fault)
+    elif fault := age_fault(mapping):
+        fields.error("out-of-range", _RECORD_AGE, fault)
     elif fault := mapping_fault(mapping):
         place = next(field for field in (_TUMBLING, _BATCH, _WINDOW) if fields.has(field))
         fields.error("conflicting-keys", place, fault)

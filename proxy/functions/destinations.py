@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -13,8 +14,11 @@ from proxy.functions.model import FunctionConfig, Invocation, function_arn
 from proxy.functions.records import dead_letter_attributes, event_bus_entry, invocation_record, object_key
 from proxy.functions.retry import SUCCESS, QueuedEvent
 
-MAX_SNS_BYTES = 256 * 1024
-"""A topic takes no more by default; payloads beyond are left out of the record (AWS quotas)."""
+MAX_BYTES = {"sns": 256 * 1024, "sqs": 1024 * 1024, "lambda": 1024 * 1024, "events": 1023 * 1024}
+"""What a destination takes by default, a bus with the rest of its entry (AWS quotas).
+
+Of a longer record the payloads are left out, as Lambda does for a topic: refused, nobody would be told at all.
+"""
 
 
 class Destinations:
@@ -57,6 +61,9 @@ class Destinations:
             DeliveryError
         """
         service = destination.split(":")[2]
+        # ASCII: as many bytes as characters.
+        if len(json.dumps(record)) > MAX_BYTES.get(service, math.inf):
+            record = {key: value for key, value in record.items() if not key.endswith("Payload")}
         if service == "events":
             entry = event_bus_entry(record, arn, destination)
             answer = await self._aws.call("events", "put_events", Entries=[entry])
@@ -68,10 +75,7 @@ class Destinations:
             bucket, key = destination.rpartition(":")[2], object_key(folder, self._clock.now())
             await self._aws.call("s3", "put_object", Bucket=bucket, Key=key, Body=json.dumps(record).encode())
         else:
-            text = json.dumps(record)
-            if service == "sns" and len(text.encode()) > MAX_SNS_BYTES:
-                text = json.dumps({key: value for key, value in record.items() if not key.endswith("Payload")})
-            await self._send_text(destination, text, {})
+            await self._send_text(destination, json.dumps(record), {})
 
     async def queue_url(self, arn: str) -> str:
         """The URL of a queue; raise DeliveryError if there is no such queue."""

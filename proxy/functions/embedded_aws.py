@@ -33,6 +33,17 @@ _ATTEMPTS = 3
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+_GUARD = """
+import os, signal, subprocess, sys, threading
+process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+threading.Thread(target=lambda: os._exit(process.wait() & 255), daemon=True).start()
+sys.stdin.buffer.read()
+os.killpg(0, signal.SIGKILL)
+"""
+"""Stands between: its standard input ends with whoever started it, and MiniStack, which runs code, must not stay."""
+
+
 class EmbeddedAwsError(Exception):
     """MiniStack cannot be installed or does not start; the message holds what it said."""
 
@@ -100,7 +111,9 @@ def _run(command: list[str]) -> None:
 
 
 def started_at(port: int, python: Path, folder: Path) -> subprocess.Popen[bytes]:
-    """Start MiniStack at a port of 127.0.0.1; it leads a process group of its own, and what it holds ends with it.
+    """Start MiniStack at a port of 127.0.0.1, in a process group of its own; what it holds ends with it.
+
+    It ends when whoever started it does, however that comes about.
 
     Args:
         python: The one that has it (`installed`).
@@ -121,10 +134,10 @@ def started_at(port: int, python: Path, folder: Path) -> subprocess.Popen[bytes]
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(python.with_name("ministack"))],
+            [sys.executable, "-c", _GUARD, str(python.with_name("ministack"))],
             cwd=folder,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -168,6 +181,8 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _free_port() -> int:

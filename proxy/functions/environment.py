@@ -149,7 +149,7 @@ class Environment:
         try:
             return await self._pending
         except asyncio.CancelledError:
-            self._kill()
+            await self.stop()
             raise
         finally:
             timer.cancel()

@@ -20,6 +20,8 @@ from proxy.http1.body import BadBodyError, ChunkedBody
 HEAD_SECONDS = 60.0
 """How long a connection may be idle, and a head may take."""
 BODY_SECONDS = 60.0
+SEND_SECONDS = 60.0
+"""How long a response may take that nobody reads; then its connection is cut off, whose place another may need."""
 MAX_DISCARDED_BYTES = 32 * 1024 * 1024
 """A longer body that is refused is not read to its end: the connection is closed instead."""
 MAX_CONNECTIONS = 512
@@ -255,4 +257,9 @@ async def _send(writer: asyncio.StreamWriter, response: Response, *, keep_alive:
         lines.append("Connection: close")
     head = "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
     writer.write(head if head_only or status is HTTPStatus.NO_CONTENT else head + response.body)
-    await writer.drain()
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await writer.drain()
+    except TimeoutError:
+        writer.transport.abort()
+        raise

@@ -71,6 +71,10 @@ class KinesisPoller:
                 failures += 1
                 logger.warning("cannot list the shards of %s: %s", self._mapping.source_arn, error)
                 pause = backoff(failures)
+            except Exception:
+                failures += 1
+                logger.exception("cannot begin the shards of %s", self._mapping.source_arn)
+                pause = backoff(failures)
             await self._clock.wait(self._wake, self._clock.now() + pause)
         await asyncio.gather(*self._shards.values(), return_exceptions=True)
 

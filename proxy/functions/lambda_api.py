@@ -23,6 +23,7 @@ from proxy.functions.model import (
     function_arn,
 )
 from proxy.functions.store import StoreError
+from proxy.strict_json import json_value
 
 MAX_CLIENT_CONTEXT = 3583
 """Characters of X-Amz-Client-Context."""
@@ -252,15 +253,11 @@ def _payload(body: bytes) -> bytes:
     if not body:
         return b"{}"
     try:
-        json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        json_value(body.decode("utf-8"))
+    except ValueError as error:
         message = f"Could not parse request body into json: {error}"
         raise _Refusal(400, "InvalidRequestContentException", message) from None
     return body
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _client_context(header: str) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from proxy.functions.tracing import trace_id_of
+from proxy.strict_json import json_value
 
 MAX_LINE_BYTES = 256 * 1024
 """A longer line is cut into several."""
@@ -95,11 +96,14 @@ class FunctionLog:
 
 
 def _content(text: str) -> dict[str, object]:
-    """A line that is a JSON object goes in as one, so that its fields can be searched for."""
+    """A line that is a JSON object goes in as one, so that its fields can be searched for.
+
+    One with NaN or Infinity, as Python writes them, is text: no reader of JSON would take the record.
+    """
     if text.startswith("{"):
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
+            value = json_value(text)
+        except ValueError:
             pass
         else:
             return {"record": value}

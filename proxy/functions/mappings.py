@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
@@ -29,6 +30,13 @@ _STREAM = _COMMON | {
 }
 
 
+MIN_RECORD_AGE = 60
+"""Seconds; -1 for records of any age (Lambda API, CreateEventSourceMapping)."""
+_LATEST_TIMESTAMP = 253_402_300_799
+"""The last second of the year 9999."""
+_FAILURES = re.compile(r"arn:aws[a-z-]*:(?:(?:sqs|sns):[a-z0-9-]+:\d{12}:\S+|s3:::\S+)")
+
+
 class MappingError(ValueError):
     """The API is asked for a mapping that cannot be; the message is for the caller."""
 
@@ -51,6 +59,14 @@ def mapping_fault(mapping: MappingConfig) -> str:
     if mapping.tumbling_seconds and mapping.parallelization_factor > 1:
         return "a tumbling window has one state for a shard: remove the parallelization factor"
     return ""
+
+
+def age_fault(mapping: MappingConfig) -> str:
+    """What is wrong with the age at which records are given up; empty if nothing is (Lambda API)."""
+    age = mapping.maximum_record_age_seconds
+    if age == -1 or age >= MIN_RECORD_AGE:
+        return ""
+    return f"records cannot be given up after {age} s: after {MIN_RECORD_AGE} s or more, or -1 for never"
 
 
 def filters_fault(mapping: MappingConfig) -> str:
@@ -76,29 +92,32 @@ def from_api(function: str, asked: dict[str, Any]) -> MappingConfig:
     if position not in ("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"):
         raise MappingError("StartingPosition is required for a stream: TRIM_HORIZON, LATEST or AT_TIMESTAMP")
     timestamp = asked.get("StartingPositionTimestamp") or 0
-    if not isinstance(timestamp, int | float) or (position == "AT_TIMESTAMP" and not timestamp):
+    is_moment = isinstance(timestamp, int | float) and 0 <= timestamp <= _LATEST_TIMESTAMP
+    if not is_moment or (position == "AT_TIMESTAMP" and not timestamp):
         raise MappingError("StartingPositionTimestamp must be a number of seconds, and is required for AT_TIMESTAMP")
     scaling = _object(asked, "ScalingConfig")
-    on_failure = _object(_object(asked, "DestinationConfig"), "OnFailure").get("Destination", "")
+    on_failure = _object(_object(asked, "DestinationConfig"), "OnFailure").get("Destination") or ""
+    if on_failure and not (isinstance(on_failure, str) and _FAILURES.fullmatch(on_failure)):
+        raise MappingError("OnFailure.Destination must be the ARN of a queue, a topic or a bucket")
     mapping = MappingConfig(
         function=function,
         source_arn=str(arn),
         batch_size=_number(asked, "BatchSize", 1, 10_000, 10 if is_queue else 100),
         window_seconds=_number(asked, "MaximumBatchingWindowInSeconds", 0, 300, 0),
-        reports_failures="ReportBatchItemFailures" in (asked.get("FunctionResponseTypes") or ()),
+        reports_failures=_reports_failures(asked),
         maximum_concurrency=_number(scaling, "MaximumConcurrency", 2, 1000, 5),
         starting_position=position,
         starting_timestamp=float(timestamp),
         maximum_retry_attempts=_number(asked, "MaximumRetryAttempts", -1, 10_000, -1),
         maximum_record_age_seconds=_number(asked, "MaximumRecordAgeInSeconds", -1, 604_800, -1),
-        bisects=bool(asked.get("BisectBatchOnFunctionError")),
+        bisects=_flag(asked, "BisectBatchOnFunctionError", default=False),
         parallelization_factor=_number(asked, "ParallelizationFactor", 1, 10, 1),
-        on_failure=str(on_failure or ""),
-        enabled=asked.get("Enabled") is not False,
+        on_failure=on_failure,
+        enabled=_flag(asked, "Enabled", default=True),
         filters=_filters(asked),
         tumbling_seconds=_number(asked, "TumblingWindowInSeconds", 0, 900, 0),
     )
-    if fault := mapping_fault(mapping) or filters_fault(mapping):
+    if fault := mapping_fault(mapping) or age_fault(mapping) or filters_fault(mapping):
         raise MappingError(fault)
     return mapping
 
@@ -143,9 +162,30 @@ def changed(mapping: MappingConfig, asked: dict[str, Any]) -> MappingConfig:
 
 
 def _object(asked: dict[str, Any], key: str) -> dict[str, Any]:
-    value = asked.get(key) or {}
+    value = asked.get(key)
+    if value is None:
+        return {}
     if not isinstance(value, dict):
         raise MappingError(f"{key} must be an object")
+    return value
+
+
+def _reports_failures(asked: dict[str, Any]) -> bool:
+    """Whether the function reports failed items; a word that is mistaken would have every message deleted."""
+    types = asked.get("FunctionResponseTypes")
+    if types is None:
+        return False
+    if not isinstance(types, list) or any(each != "ReportBatchItemFailures" for each in types):
+        raise MappingError("FunctionResponseTypes must be a list with nothing but ReportBatchItemFailures")
+    return bool(types)
+
+
+def _flag(asked: dict[str, Any], key: str, *, default: bool) -> bool:
+    value = asked.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise MappingError(f"{key} must be true or false")
     return value
 
 

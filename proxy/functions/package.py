@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import stat
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +17,17 @@ from proxy.functions.model import FunctionConfig
 MAX_UNPACKED_BYTES = 250 * 1024 * 1024
 """Code and layers together, unpacked (AWS quotas)."""
 MAX_FILES = 50_000
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    ValueError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    struct.error,
+)
+"""What zipfile raises of its own, and lets through of its decompressors and decoders."""
 
 
 class PackageError(Exception):
@@ -49,10 +63,17 @@ def prepare(function: FunctionConfig, folder: Path) -> Package:
     layers.mkdir()
     for layer in function.layers:
         if layer.is_dir():
-            shutil.copytree(layer, layers, dirs_exist_ok=True)
+            _copy(layer, layers)
         else:
             _unpack(layer, layers, budget)
     return Package(task_root, layers)
+
+
+def _copy(layer: Path, folder: Path) -> None:
+    try:
+        shutil.copytree(layer, folder, dirs_exist_ok=True)
+    except OSError as error:
+        raise PackageError(f"{layer} cannot be copied: {error}") from None
 
 
 class _Budget:
@@ -84,7 +105,7 @@ def _unpack(archive: Path, folder: Path, budget: _Budget) -> None:
                 _unpack_member(opened, member, folder, archive, budget)
     except FileNotFoundError:
         raise PackageError(f"{archive} does not exist: give a folder or a .zip file") from None
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except _UNREADABLE as error:
         raise PackageError(f"{archive} cannot be unpacked: {error}") from None
 
 

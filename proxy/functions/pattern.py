@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from proxy.strict_json import refuse_constant
+
 MAX_CHARACTERS: Final = 4096
 """Of a pattern (Lambda API, Pattern)."""
 MAX_DEPTH: Final = 100
@@ -36,7 +38,7 @@ class Pattern:
         if len(text) > MAX_CHARACTERS:
             raise PatternError(f"it has {len(text)} characters, {MAX_CHARACTERS} may be")
         try:
-            self.rules = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+            self.rules = json.loads(text, object_pairs_hook=_unique, parse_constant=refuse_constant)
             if not isinstance(self.rules, dict) or not self.rules:
                 raise PatternError("it must be a JSON object with at least one key")
             self._match = _object(self.rules, "", 1)
@@ -55,10 +57,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(set(names)) < len(names):
         raise PatternError("a key stands twice in one object")
     return dict(pairs)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _object(rules: dict[str, Any], place: str, depth: int) -> _Match:

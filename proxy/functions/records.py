@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -10,9 +11,12 @@ from typing import Any
 from proxy.functions.logs import timestamp
 from proxy.functions.model import VERSION
 from proxy.functions.retry import SUCCESS, QueuedEvent
+from proxy.strict_json import json_value
 
 MAX_ERROR_MESSAGE_BYTES = 1024
 """What a dead-letter queue's attribute ErrorMessage has room for."""
+_NOT_IN_MESSAGES = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What a queue refuses (SQS API, SendMessage). An exception may say it, and would never be told of."""
 
 
 def invocation_record(event: QueuedEvent, function_arn: str, now: float) -> dict[str, Any]:
@@ -55,7 +59,8 @@ def dead_letter_attributes(event: QueuedEvent) -> dict[str, dict[str, str]]:
     """The message attributes beside the bare event in a dead-letter queue or topic."""
     response = _json(event.response) if event.response is not None else None
     message = response.get("errorMessage") if isinstance(response, dict) else None
-    text = str(message or event.condition).encode()[:MAX_ERROR_MESSAGE_BYTES].decode("utf-8", "ignore")
+    text = _NOT_IN_MESSAGES.sub("\ufffd", str(message or event.condition))
+    text = text.encode()[:MAX_ERROR_MESSAGE_BYTES].decode("utf-8", "ignore")
     return {
         "RequestID": {"DataType": "String", "StringValue": event.request_id},
         "ErrorCode": {"DataType": "Number", "StringValue": "200" if event.attempts else "429"},
@@ -106,7 +111,8 @@ def object_key(folder: str, now: float) -> str:
 
 
 def _json(payload: bytes) -> Any:
+    """The JSON value; what is none as text, also NaN and Infinity, which Python writes and no other reads."""
     try:
-        return json.loads(payload)
-    except (ValueError, RecursionError):
+        return json_value(payload)
+    except ValueError:
         return payload.decode("utf-8", "replace")

@@ -98,18 +98,23 @@ class Shard:
 
     async def run(self) -> None:
         """Read and work until stopped, or until the shard has ended and all of it is done."""
+        reading = asyncio.create_task(self._read_to_the_end())
         workers = [asyncio.create_task(self._work(lane)) for lane in self._lanes]
         try:
-            ended = await self._read()
-            for lane in self._lanes:
-                lane.close()
-            await asyncio.gather(*workers)
-            if ended and not self._stopping.is_set():
+            # A lane that fails ends the reading too, else nobody would work on what is read.
+            await asyncio.gather(reading, *workers)
+            if reading.result() and not self._stopping.is_set():
                 await self._checkpoints.put(self._name, FINISHED)
         finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            for task in (reading, *workers):
+                task.cancel()
+            await asyncio.gather(reading, *workers, return_exceptions=True)
+
+    async def _read_to_the_end(self) -> bool:
+        ended = await self._read()
+        for lane in self._lanes:
+            lane.close()
+        return ended
 
     async def _read(self) -> bool:
         """Read until stopped; return whether the shard has ended."""

@@ -61,7 +61,7 @@ class SqsPoller:
 
     async def run(self) -> None:
         """Poll until stopped. Errors of the queue are logged and the poll is tried again, later each time."""
-        failures = 0
+        failures, url = 0, ""
         while not self._stopping.is_set():
             await self._slots.acquire()
             try:
@@ -70,13 +70,15 @@ class SqsPoller:
                 batch = await self._gather(url)
                 failures = 0
             except DeliveryError as error:
-                self._slots.release()
-                failures += 1
                 logger.warning("cannot poll %s: %s", self._mapping.source_arn, error)
-                await self._pause(backoff(failures))
-                continue
+                batch, failures = [], failures + 1
+            except Exception:
+                logger.exception("cannot poll %s", self._mapping.source_arn)
+                batch, failures = [], failures + 1
             if not batch:
                 self._slots.release()
+                if failures:
+                    await self._pause(backoff(failures))
             elif self._stopping.is_set():
                 self._slots.release()
                 await self._put_back(url, batch)

@@ -21,8 +21,11 @@ from proxy.errors import IntegrationError
 from proxy.integrations.mapping import BadValueError, value_of
 from proxy.integrations.message import JSON, Answer, HttpRequest, Reply
 from proxy.integrations.service import Service
+from proxy.strict_json import json_value
 
 MIB: Final = 1024 * 1024
+MAX_DETAIL_TYPE: Final = 128
+"""Characters (EventBridge API, PutEventsRequestEntry); refused here, since not all that stands in for a bus does."""
 _MESSAGES: Final = {
     400: "Bad Request",
     413: "Request Too Long",
@@ -75,11 +78,13 @@ def _put_events(values: Values) -> bytes:
     """The entry; a Detail that is no JSON object is refused here, since not all that stands in for a bus does."""
     entry = _texts(values)
     try:
-        is_object = isinstance(json.loads(entry["Detail"]), dict)
-    except (ValueError, RecursionError):
+        is_object = isinstance(json_value(entry["Detail"]), dict)
+    except ValueError:
         is_object = False
     if not is_object:
         raise BadValueError("Detail is not a JSON object")
+    if len(entry["DetailType"]) > MAX_DETAIL_TYPE:
+        raise BadValueError(f"DetailType has more than {MAX_DETAIL_TYPE} characters")
     if "Resources" in entry:
         entry["Resources"] = entry["Resources"].split(",")
     if "Time" in entry:

@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 from proxy.config.events import EXPRESSION
 from proxy.integrations.claims import authorizer
 from proxy.integrations.message import HttpRequest
+from proxy.strict_json import json_value
 
 
 class BadValueError(ValueError):
@@ -50,8 +51,8 @@ def _joined(values: list[bytes]) -> bytes | None:
 
 def _in_body(path: list[str], body: bytes) -> bytes | None:
     try:
-        value: Any = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        value: Any = json_value(body)
+    except ValueError as error:
         raise BadValueError("the body is not JSON") from error
     for step in path:
         if isinstance(value, dict) and step in value:

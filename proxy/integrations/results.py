@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from typing import Any, Final
 
 from proxy.http1.head import Headers
+from proxy.strict_json import json_value
 
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
@@ -35,13 +35,9 @@ class BadResultError(ValueError):
 def parsed(payload: bytes) -> Any:
     """The JSON value; raise `BadResultError`."""
     try:
-        return json.loads(payload, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        return json_value(payload)
+    except ValueError as error:
         raise BadResultError(f"no JSON: {error}") from error
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is not JSON")
 
 
 def parsed_object(payload: bytes) -> dict[str, Any]:

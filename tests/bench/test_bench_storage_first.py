@@ -150,3 +150,10 @@ def test_a_short_run(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert "2 kills, 1 of them within an answer" in said
     assert said.endswith("PASS: the bus has acknowledged each event that the gateway acknowledged\n")
+
+
+def test_each_way_needs_a_client(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--clients", "3"])
+    assert ended.value.code == 2
+    assert "--clients 3: at least 4 are needed" in capsys.readouterr().err

@@ -143,8 +143,9 @@ def test_a_bad_file_is_told_of_with_its_place(folder: Path) -> None:
     [
         (["--functions", "nowhere.yaml"], "cannot read nowhere.yaml"),
         (["--idle-seconds", "0"], "--idle-seconds 0.0 is not above 0"),
+        (["--idle-seconds", "nan"], "--idle-seconds nan is not above 0"),
     ],
-    ids=["no file", "no time"],
+    ids=["no file", "no time", "no number"],
 )
 def test_usage_errors(folder: Path, flags: list[str], words: str) -> None:
     code, _, err = ended(strangler(folder, *flags))
@@ -154,6 +155,37 @@ def test_usage_errors(folder: Path, flags: list[str], words: str) -> None:
 
 def test_only_checking(folder: Path) -> None:
     assert ended(strangler(folder, "--check"))[:2] == (0, "functions.yaml: good, 2 functions\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [("elsewhere.zip", "elsewhere.zip does not exist"), ("functions.yaml", "functions.yaml cannot be unpacked")],
+    ids=["not there", "no archive"],
+)
+def test_checking_looks_at_the_code(folder: Path, code: str, words: str) -> None:
+    (folder / "functions.yaml").write_text(FUNCTIONS.replace("code: code", f"code: {code}"))
+    returncode, out, err = ended(strangler(folder, "--check"))
+    assert (returncode, out) == (2, "")
+    assert words in err
+    assert not (folder / ".functions").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--functions-port", "65536"], "65536 is no port"),
+        (["--functions-port", "-1"], "-1 is no port"),
+        (["--functions-folder", "functions.yaml"], "functions.yaml: File exists"),
+        (["--functions-log", "nowhere/functions.log"], "nowhere/functions.log: No such file or directory"),
+    ],
+    ids=["port too high", "port too low", "a folder that is a file", "a log in no folder"],
+)
+def test_what_cannot_be_opened_is_named(folder: Path, flags: list[str], words: str) -> None:
+    port = [] if "--functions-port" in flags else ["--functions-port", "0"]
+    code, _, err = ended(strangler(folder, *port, *flags))
+    assert code == 1
+    assert words in err
+    assert "Traceback" not in err
 
 
 def test_code_that_is_not_there(folder: Path) -> None:

@@ -100,7 +100,7 @@ target_groups:
     targets: [arn:aws:lambda:eu-west-1:123456789012:function:users:live]
     attributes: {lambda.multi_value_headers.enabled: true}
     health_check: {enabled: true, path: /health, matcher: 200-299}
-    local: {payload: "2.0", invocation: async, endpoint: http://localhost:9001}
+    local: {payload: alb, invocation: async, endpoint: http://localhost:9001}
 """
 
 CONDITIONS = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from config_tables import problems_of, table_with_group
 
-from proxy.config.load import load
+from proxy.config.load import load, load_with_warnings
 from proxy.config.model import EventConfig, FunctionConfig, HealthCheckConfig, TargetConfig, TargetGroupConfig
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:users:live"
@@ -114,3 +114,26 @@ def test_a_bad_event(lines: str, code: str, path: str) -> None:
 
     assert (problems[0].code, problems[0].place.path) == (code, f"target_groups.monolith.{path}")
     assert {problem.code for problem in problems} == {code}
+
+
+@pytest.mark.parametrize(
+    ("lines", "path"),
+    [
+        pytest.param(
+            "target_type: lambda\ntargets: [f]\nattributes: {lambda.multi_value_headers.enabled: true}\n"
+            'local: {payload: "2.0"}',
+            "attributes",
+            id="multi-value headers with an event of API Gateway",
+        ),
+        pytest.param(
+            f"local: {{{EVENT % ('SQS-SendMessage', 'QueueUrl: q, MessageBody: user $request.body.id')}}}",
+            "local.event.request_parameters.MessageBody",
+            id="a part of the request within a text",
+        ),
+    ],
+)
+def test_what_is_not_what_it_looks_like(lines: str, path: str) -> None:
+    _, (warning,) = load_with_warnings(table_with_group(lines), {})
+
+    assert (warning.severity, warning.code) == ("warning", "without-effect")
+    assert warning.place.path == f"target_groups.monolith.{path}"

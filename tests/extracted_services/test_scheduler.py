@@ -295,7 +295,8 @@ def schedules_file(folder: Path, text: str) -> Path:
     ("text", "said"),
     [
         pytest.param("schedules: []", "schedules: List should have at least 1 item", id="none"),
-        pytest.param("banana", "file: Input should be", id="no mapping"),
+        pytest.param("banana", "begin it with schedules:", id="no mapping"),
+        pytest.param("", "begin it with schedules:", id="empty"),
         pytest.param("schedules: [", "while parsing", id="no YAML"),
         pytest.param(
             "schedules: [{name: a, schedule_expression: 'cron(0 24 * * ? *)', command: [x]}]",
@@ -323,6 +324,20 @@ def test_a_file_with_a_problem(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_schedules(schedules_file(tmp_path, text))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("expression", "is_over"),
+    [
+        ("cron(0 5 31 2 ? *)", True),
+        ("cron(0 5 * * ? 2020)", True),
+        ("cron(0 5 29 2 ? *)", False),
+        ("rate(1 day)", False),
+    ],
+)
+def test_whether_a_schedule_is_ever_due(expression: str, is_over: bool) -> None:
+    schedule = Schedule(name="a", schedule_expression=expression, command=["x"])
+    assert schedule.is_over(datetime(2026, 3, 1, tzinfo=UTC)) is is_over
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ import pytest
 from aws_endpoint import client, unique
 from function_host import RunningHost, SteppedClock, eventually, function, notes, running_host
 
+from proxy.functions.asynchronous import PAUSE_SECONDS
+from proxy.functions.retry import MAX_DELIVERIES, QueuedEvent
+
 
 def send(host: RunningHost, name: str, event: Any) -> str:
     """Invoke asynchronously; return the request id."""
@@ -271,3 +274,53 @@ def test_a_destination_that_is_not_there_is_tried_again(aws: str, tmp_path: Path
 def _deliveries(host: RunningHost) -> int:
     rows = host.host._store._db.execute("SELECT deliveries FROM events").fetchall()
     return rows[0][0] if rows else 0
+
+
+def test_a_result_that_cannot_be_kept_is_not_run_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, file = SteppedClock(), tmp_path / "notes"
+
+    def full(request_id: str) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with running_host(tmp_path, {"note": function("app.note", environment={"NOTES": str(file)})}, clock=clock) as host:
+        with monkeypatch.context() as patched:
+            patched.setattr(host.host._store, "remove", full)
+            send(host, "note", 1)
+            eventually(lambda: caplog.text.count("looked at again in") == 1, "it does not rest")
+            clock.advance(PAUSE_SECONDS - 1)
+            send(host, "note", 2)  # something else that wakes the queue
+            eventually(lambda: caplog.text.count("looked at again in") == 2, "the other does not rest")
+            assert len(notes(file)) == 2
+        eventually(lambda: clock.advance(1) or not sum(host.host._store.depth().values()), "they are not run again")
+    assert sorted(note["event"] for note in notes(file)) == [1, 1, 2, 2]
+
+
+def test_a_destination_that_fails_unexpectedly_is_tried_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+
+    async def deliver(event: QueuedEvent, function: object) -> None:
+        tries.append(event.request_id)
+        raise UnicodeError("nobody expects it")
+
+    clock, arn = SteppedClock(), "arn:aws:sqs:us-east-1:000000000000:q"
+    with running_host(tmp_path, {"echo": function("app.echo", asynchronous={"on_success": arn})}, clock=clock) as host:
+        monkeypatch.setattr(host.host._queue, "_deliver", deliver)
+        send(host, "echo", 1)
+        eventually(lambda: _deliveries(host) == 1, "it is not tried")
+        _settled(host)
+        assert len(tries) == 1
+        eventually(lambda: clock.advance(100) or not sum(host.host._store.depth().values()), "it is never given up")
+    assert len(tries) == MAX_DELIVERIES
+
+
+def test_a_record_that_a_queue_cannot_take_comes_without_its_payloads(aws: str, tmp_path: Path) -> None:
+    arn, receive = queue(aws)
+    with running_host(tmp_path, {"big": function("app.big", asynchronous={"on_success": arn})}) as host:
+        request_id = send(host, "big", {"size": 1024 * 1024})
+        record = json.loads(receive()["Body"])
+    assert (record["requestContext"]["requestId"], record["requestContext"]["condition"]) == (request_id, "Success")
+    assert record.keys() == {"version", "timestamp", "requestContext", "responseContext"}

@@ -1,12 +1,16 @@
 """The AWS endpoint that demo and tests start for themselves."""
 
+import signal
 import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 from aws_endpoint import client, unique
+from function_host import eventually
 
 from proxy.functions.embedded_aws import EmbeddedAwsError, cache_folder, embedded_aws
 
@@ -29,6 +33,29 @@ def test_it_listens_on_loopback_only() -> None:
             elsewhere.settimeout(5)
             with pytest.raises(ConnectionRefusedError):
                 elsewhere.connect(("127.0.0.2", port))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_it_ends_with_whoever_started_it(number: signal.Signals) -> None:
+    """It runs uploaded code: it must not stay behind with nobody who knows of it."""
+    code = (
+        "import time\n"
+        "from proxy.functions.embedded_aws import embedded_aws\n"
+        "with embedded_aws() as endpoint: print(endpoint, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as starter:
+        try:
+            assert starter.stdout is not None
+            port = int(starter.stdout.readline().rpartition(":")[2])
+            socket.create_connection(("127.0.0.1", port), 5).close()
+        finally:
+            starter.send_signal(number)
+
+    def is_gone() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) != 0
+
+    eventually(is_gone, "it is still there")
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ KINESIS = f"event_source_arn: '{STREAM}', starting_position: LATEST"
         (mapped("event_source_arn: 'arn:aws:sns:us-east-1:000000000000:t'"), (3, 65), "invalid-value"),
         (mapped(f"{SQS}, starting_position: LATEST"), None, "conflicting-keys"),
         (mapped(f"{SQS}, batch_size: 11"), None, "conflicting-keys"),
+        (mapped(f"{KINESIS}, maximum_record_age_in_seconds: 59"), None, "out-of-range"),
         (
             mapped("event_source_arn: 'arn:aws:sqs:us-east-1:000000000000:q.fifo', batch_size: 11"),
             None,
@@ -144,6 +145,7 @@ KINESIS = f"event_source_arn: '{STREAM}', starting_position: LATEST"
         "a topic as event source",
         "a position in a queue",
         "a large batch without a window",
+        "records given up before they are a minute old",
         "a large batch of a FIFO queue",
         "a stream without a position",
         "concurrency of a stream",

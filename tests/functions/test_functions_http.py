@@ -149,3 +149,33 @@ def test_a_request_in_progress_is_answered_when_the_server_stops() -> None:
         return answer
 
     assert asyncio.run(run()).endswith(b"Connection: close\r\n\r\ndone")
+
+
+def test_a_response_that_nobody_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else so many that do not read would take up all connections there may be."""
+    monkeypatch.setattr("proxy.functions.http.SEND_SECONDS", 0.1)
+
+    size = 32 * 1024 * 1024
+
+    async def story() -> None:
+        is_asked = asyncio.Event()
+
+        async def much(request: Request) -> Response:
+            is_asked.set()
+            return Response(200, bytes(size))
+
+        server = HttpServer(much, max_body=LIMIT, too_large=lambda request: Response(413))
+        port = await server.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        try:
+            async with asyncio.timeout(20):
+                await is_asked.wait()
+                await asyncio.gather(*server._busy)
+                assert len(await reader.read(-1)) < size
+        finally:
+            writer.close()
+            await writer.wait_closed()
+            await server.stop()
+
+    asyncio.run(story())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -88,3 +89,18 @@ def test_of_a_batch_there_is_no_data() -> None:
         "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
         "KinesisBatchInfo": {"shardId": "shardId-000000000000"},
     }
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [("no \ud800 key", "no \ufffd key"), ("\x1b[31mred\x00", "\ufffd[31mred\ufffd"), ("a\tb\n\u00e9\U0001f600", None)],
+    ids=["half a character", "control characters", "what a queue takes"],
+)
+def test_a_dead_letter_says_only_what_a_queue_takes(said: str, told: str | None) -> None:
+    event = replace(OVER, response=json.dumps({"errorMessage": said}).encode())
+    assert dead_letter_attributes(event)["ErrorMessage"]["StringValue"] == (told or said)
+
+
+def test_a_result_that_only_python_reads_is_text() -> None:
+    told = record(replace(OVER, condition="Success", response=b'{"mean": NaN}', failed=False))
+    assert told["responsePayload"] == '{"mean": NaN}'

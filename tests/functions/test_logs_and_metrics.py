@@ -33,6 +33,15 @@ def test_records() -> None:
     ]
 
 
+def test_a_line_that_only_python_reads_is_text() -> None:
+    """Everything that reads the log would stumble over NaN in a record."""
+    lines: list[str] = []
+    written = FunctionLog("f", "stream", lines.append, lambda: 0.0)
+    written.feed(b'{"a": NaN}\n{"a": -Infinity}\n')
+    records = [json.loads(line, parse_constant=lambda name: pytest.fail(name)) for line in lines]
+    assert [record["message"] for record in records] == ['{"a": NaN}', '{"a": -Infinity}']
+
+
 @settings(deadline=None)
 @given(st.lists(st.text(st.characters(blacklist_characters="\n\r{", codec="utf-8"), max_size=30)), st.data())
 def test_lines_are_the_same_however_they_come(lines: list[str], data: st.DataObject) -> None:
@@ -101,7 +110,14 @@ FOUND = Metric("Shop", "n", "Count", (("service", "photos"),), (2.0,))
         (emf(COUNT, service="photos", n="2"), []),
         (emf(COUNT, service="photos", n=True), []),
         (emf(COUNT, service="photos", n=[1] * 101), []),
+        (emf(COUNT, service="photos", n=10**400), []),
+        (emf(COUNT, service="photos", n=[1, float("nan")]), []),
+        (emf(COUNT, service="photos", n=float("inf")), []),
+        (emf(COUNT, service="photo\ud800", n=2), [Metric("Shop", "n", "Count", (), (2.0,))]),
+        (emf(COUNT, service="p" * 1025, n=2), [Metric("Shop", "n", "Count", (), (2.0,))]),
+        (emf({**COUNT, "Metrics": [{"Name": "n", "Unit": {"a": 1}}]}, service="photos", n=2), []),
         (emf({**COUNT, "Namespace": ""}, service="photos", n=2), []),
+        (emf({**COUNT, "Namespace": "\udfff"}, service="photos", n=2), []),
         ('{"n": 2}', []),
         ("_aws", []),
         ('{"_aws": 1}', []),
@@ -110,8 +126,10 @@ FOUND = Metric("Shop", "n", "Count", (("service", "photos"),), (2.0,))
     ],
     ids=[
         "a number", "a list of numbers", "several sets of dimensions", "no unit", "no value", "a text as value",
-        "a boolean as value", "too many values", "no namespace", "another object", "another line", "nothing in it",
-        "wrong types in it", "no JSON",
+        "a boolean as value", "too many values", "a number beyond all floats", "not a number", "infinity",
+        "half a character as dimension", "a dimension that is too long", "a unit that is no text", "no namespace",
+        "half a character as namespace", "another object", "another line", "nothing in it", "wrong types in it",
+        "no JSON",
     ],
 )  # fmt: skip
 def test_the_embedded_metric_format(line: str, found: list[Metric]) -> None:
@@ -138,3 +156,29 @@ def test_series_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     text = measures.exposition({}, {}, {}).decode()
     assert text.count("strangler_function_metric_count{") == 2
     assert "strangler_function_metrics_dropped_total 3.0" in text
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5) | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["n", "service", "Name"]), inner),
+    max_leaves=4,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.fixed_dictionaries(
+        {
+            "Namespace": st.just("Shop") | json_values,
+            "Dimensions": st.just([["service"]]) | json_values,
+            "Metrics": st.just([{"Name": "n"}]) | json_values,
+        }
+    ),
+    json_values,
+    json_values,
+)
+def test_no_line_spoils_the_exposition(directive: dict[str, Any], service: Any, n: Any) -> None:
+    measures = Measures()
+    measures.line("f", emf(directive, service=service, n=n))
+    measures.line("f", emf(COUNT, service="photos", n=1))
+    assert b'dimensions="service=photos"' in measures.exposition({}, {}, {})

@@ -17,6 +17,10 @@ STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
 FILTER = '{"data": {"a": [1]}}'
 
 
+FROM_LATEST = {"EventSourceArn": STREAM, "StartingPosition": "LATEST"}
+FROM_TIMESTAMP = {"EventSourceArn": STREAM, "StartingPosition": "AT_TIMESTAMP"}
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
@@ -45,6 +49,17 @@ FILTER = '{"data": {"a": [1]}}'
             "remove the parallelization factor",
         ),
         ({"EventSourceArn": STREAM, "StartingPosition": "LATEST", "DestinationConfig": 1}, "must be an object"),
+        ({"EventSourceArn": QUEUE, "ScalingConfig": []}, "ScalingConfig must be an object"),
+        ({"EventSourceArn": QUEUE, "FunctionResponseTypes": 5}, "FunctionResponseTypes must be a list"),
+        ({"EventSourceArn": QUEUE, "FunctionResponseTypes": ["ReportBatchItemFailure"]}, "nothing but Report"),
+        ({"EventSourceArn": QUEUE, "FunctionResponseTypes": [["a"]]}, "nothing but Report"),
+        ({"EventSourceArn": QUEUE, "Enabled": "yes"}, "Enabled must be true or false"),
+        (FROM_LATEST | {"BisectBatchOnFunctionError": 1}, "BisectBatchOnFunctionError must be true or false"),
+        (FROM_LATEST | {"MaximumRecordAgeInSeconds": 59}, "after 60 s or more"),
+        (FROM_LATEST | {"DestinationConfig": {"OnFailure": {"Destination": "failed"}}}, "must be the ARN of a queue"),
+        (FROM_LATEST | {"DestinationConfig": {"OnFailure": {"Destination": 5}}}, "must be the ARN of a queue"),
+        (FROM_TIMESTAMP | {"StartingPositionTimestamp": 1e300}, "must be a number of seconds"),
+        (FROM_TIMESTAMP | {"StartingPositionTimestamp": -1}, "must be a number of seconds"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -70,7 +85,7 @@ def test_defaults() -> None:
         reports_failures=st.booleans(),
         starting_position=st.sampled_from(["TRIM_HORIZON", "LATEST"]),
         maximum_retry_attempts=st.integers(-1, 10_000),
-        maximum_record_age_seconds=st.integers(-1, 604_800),
+        maximum_record_age_seconds=st.just(-1) | st.integers(60, 604_800),
         bisects=st.booleans(),
         parallelization_factor=st.integers(1, 10),
         on_failure=st.sampled_from(["", QUEUE]),

@@ -94,3 +94,22 @@ def test_what_is_no_zip_file(tmp_path: Path, content: bytes | None, reason: str)
         (tmp_path / "c.zip").write_bytes(content)
     with pytest.raises(PackageError, match=reason):
         prepare(function(tmp_path / "c.zip"), tmp_path / "work")
+
+
+@pytest.mark.parametrize(
+    "compression",
+    [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2],
+    ids=["deflate", "lzma", "bzip2"],
+)
+def test_a_damaged_archive_is_refused_whatever_is_damaged(tmp_path: Path, compression: int) -> None:
+    whole = tmp_path / "whole.zip"
+    with zipfile.ZipFile(whole, "w", compression) as written:
+        written.writestr("app.py", "def handler(event, context):\n    return event\n" * 20)
+    content, damaged, refused = whole.read_bytes(), tmp_path / "damaged.zip", 0
+    for position in range(len(content)):
+        damaged.write_bytes(content[:position] + bytes([content[position] ^ 0xA5]) + content[position + 1 :])
+        try:
+            prepare(function(damaged), tmp_path / "work")
+        except PackageError:
+            refused += 1
+    assert refused > len(content) // 3

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from typing import Any
+from typing import Any, Literal
 
+import pytest
 from function_host import SteppedClock
 
 from proxy.functions.aws import DeliveryError
 from proxy.functions.kinesis_poller import KinesisPoller
 from proxy.functions.model import Invocation, MappingConfig, Outcome
 from proxy.functions.shard import FINISHED
+from proxy.functions.store import StoreError
 
 ARN = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
 
@@ -62,13 +64,19 @@ class MadeUpStream:
 
 
 class Kept:
-    def __init__(self, positions: dict[str, str]) -> None:
+    """Checkpoints in memory; the first `failures` are refused, as by a disk that is full."""
+
+    def __init__(self, positions: dict[str, str], failures: int = 0) -> None:
         self.positions = positions
+        self.failures = failures
 
     async def all(self) -> dict[str, str]:
         return dict(self.positions)
 
     async def put(self, shard: str, position: str) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise StoreError("disk full")
         self.positions[shard] = position
 
 
@@ -116,3 +124,35 @@ def test_a_restart_begins_behind_what_is_done() -> None:
     stream = MadeUpStream({"a": [], "b": ["a"]}, {"a": ["a0", "a1", "a2"], "b": ["b0"]})
     kept = Kept({"a": "a-1"})
     assert polled(stream, kept, MappingConfig("f", ARN, starting_position="LATEST")) == ["a2", "b0"]
+
+
+@pytest.mark.parametrize("position", ["TRIM_HORIZON", "LATEST"])
+def test_reading_goes_on_when_a_checkpoint_could_not_be_kept(position: Literal["TRIM_HORIZON", "LATEST"]) -> None:
+    """LATEST keeps its first position before it reads; the other keeps one after its first batch.
+
+    The shard stays open until its last record is done: it never ends by itself.
+    """
+    stream = MadeUpStream({"a": []}, {"a": ["a0", "a1", "a2"]})
+    kept, call = Kept({}, failures=2), stream.call
+
+    async def open_until_done(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        answer = await call(service, operation, **parameters)
+        if operation == "get_records" and kept.positions.get("a") != "a-2":
+            answer.setdefault("NextShardIterator", parameters["ShardIterator"])
+        return answer
+
+    stream.call = open_until_done  # type: ignore[method-assign]
+    got = polled(stream, kept, MappingConfig("f", ARN, batch_size=1, starting_position=position))
+    assert sorted(set(got)) == ["a0", "a1", "a2"]
+    assert got[-1] == "a2"
+
+
+def test_a_poll_goes_on_after_an_answer_that_nobody_expects() -> None:
+    stream = MadeUpStream({"a": []}, {"a": ["a0"]})
+    call, answers = stream.call, iter([{"Shards": [{"Name": "?"}]}, {"Shards": "?"}])
+
+    async def at_first_nonsense(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        return next(answers, None) or await call(service, operation, **parameters)
+
+    stream.call = at_first_nonsense  # type: ignore[method-assign]
+    assert polled(stream, Kept({}), MappingConfig("f", ARN)) == ["a0"]

@@ -185,11 +185,18 @@ BUS_ENTRY = {"Source": "shop", "DetailType": "x", "Detail": "$request.body"}
     ("subtype", "parameters", "body"),
     [
         pytest.param("SQS-SendMessage", {"MessageBody": "$request.body.a"}, b"{", id="a part of what is no JSON"),
+        pytest.param(
+            "SQS-SendMessage", {"MessageBody": "$request.body.a"}, b'{"a": NaN}', id="a part that only Python reads"
+        ),
         pytest.param("SQS-SendMessage", {"MessageBody": "$request.body.a"}, b"[" * 100_000, id="JSON without end"),
         pytest.param("SQS-SendMessage", {"MessageBody": "$request.body"}, b"\xff", id="no UTF-8"),
         pytest.param("SQS-SendMessage", {"MessageBody": "$request.body"}, b"", id="no body"),
         pytest.param("EventBridge-PutEvents", BUS_ENTRY, b"nope", id="a detail that is no JSON"),
         pytest.param("EventBridge-PutEvents", BUS_ENTRY, b"[]", id="a detail that is no object"),
+        pytest.param(
+            "EventBridge-PutEvents", BUS_ENTRY | {"DetailType": "x" * 129}, b"{}", id="a detail type that is too long"
+        ),
+        pytest.param("EventBridge-PutEvents", BUS_ENTRY, b'{"a": NaN}', id="a detail with what only Python reads"),
         pytest.param(
             "SQS-SendMessage", {"MessageBody": "m", "DelaySeconds": "$request.body"}, b"soon", id="a delay in words"
         ),
