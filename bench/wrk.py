@@ -64,7 +64,7 @@ def run(path: Path, door: Door, *, seconds: float, connections: int, core: int |
 def parse(output: str) -> Result:
     """Read wrk's report; raise BenchError if it is not one."""
     total = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m),", output)
-    p50, p99 = (re.search(rf"^\s+{percent}%\s+([\d.]+)(us|ms|s|m)$", output, re.M) for percent in (50, 99))
+    p50, p99 = (re.search(rf"^\s+{percent}%\s+([\d.]+)(us|ms|s|m)\s*$", output, re.M) for percent in (50, 99))
     if not (total and p50 and p99):
         raise BenchError(f"not a report of wrk: {output[:200]!r}")
     troubles = re.findall(r"Socket errors: .*|Non-2xx or 3xx responses: \d+", output)

@@ -34,6 +34,10 @@ def test_a_clean_report() -> None:
     assert result.failures is None
 
 
+def test_percentiles_of_whole_seconds_end_with_a_space() -> None:
+    assert parse(REPORT.replace("99%    1.52ms", "99%    1.06s ")).p99_seconds == pytest.approx(1.06)
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
