@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from proxy.cli import demo_aws
-from proxy.cli.candidates import render
+from proxy.cli.candidates import print_candidates
 from proxy.cli.demo_https import CERTIFICATE_FILE, REDIRECTED_HOST, with_https, write_certificate
 from proxy.cli.demo_report import Latency, Route, comparison, difference, read_latencies
 from proxy.cli.flags import UsageError
@@ -189,8 +189,7 @@ class _Demo:
                 output.width = max(output.width, MIN_TABLE_WIDTH)
                 output.print(comparison(difference(middle, start), difference(end, middle)))
                 output.print(f"\n{CANDIDATES_TITLE}: strangler candidates --sensitive '{SENSITIVE}'", style="bold")
-                for part in render(candidates, CANDIDATES):
-                    output.print(part)
+                print_candidates(output, candidates, CANDIDATES)
                 output.print()
                 self._say_where_to_look(table)
                 if self.args.seconds is None:

@@ -76,7 +76,8 @@ def _heading(document: dict[str, Any], now: float | None) -> Text:
         text.append("table in force", style="green")
     else:
         text.append("last edit refused, the table before it serves", style="bold red")
-    text.append(f", loaded {ago(reload['timestamp'], now)} · version {document['version']}")
+    what = "loaded" if reload["successful"] else "refused"
+    text.append(f", {what} {ago(reload['timestamp'], now)} · version {document['version']}")
     text.append(f" · {totals['requests']:,} requests, {totals['in_flight']} in flight")
     if totals["elb_errors"] or totals["cut_responses"]:
         text.append(f" · {totals['elb_errors']:,} answered by the gateway itself, {totals['cut_responses']:,} cut")

@@ -112,17 +112,18 @@ def render(
             f"{row['in_flight']:.2f}",
             Text("█" * max(1, round(BAR * row["in_flight"] / most)) if row["in_flight"] else "", style="green"),
         )
-    return Group(_heading(document, len(rows), len(shown), sort, help_line, trouble), table)
+    heading = _heading(document, len({row["name"] for row in rows}), sort, help_line, trouble)
+    if len(shown) < len(rows):
+        heading.append(f" · {len(shown)} of {len(rows)} rows", style="dim")
+    return Group(heading, table)
 
 
-def _heading(document: dict[str, Any], known: int, shown: int, sort: str, help_line: bool, trouble: str) -> Text:
+def _heading(document: dict[str, Any], known: int, sort: str, help_line: bool, trouble: str) -> Text:
     window = document["window"]["seconds"]
     measured = f"{window / 60:.0f} min" if window >= 120 else f"{window:.0f} s"
-    text = Text(f"{known} transactions in the last {measured}")
+    text = Text(f"{known} transaction{'' if known == 1 else 's'} in the last {measured}")
     if not known:
         text.append(": none yet; send some traffic through the gateway")
-    if shown < known:
-        text.append(f", {shown} shown")
     if help_line:
         text.append(f" · sorted by {sort} · s sorts by the next column, q ends", style="dim")
     if trouble:
