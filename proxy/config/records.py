@@ -132,7 +132,7 @@ class Record(Shape[R]):
 
     def judge_effect(self, field: Field[Any], read: Any, fields: Fields) -> None:
         if field.effect is Effect.LATER and (type(read), read) != (type(field.default), field.default):
-            message = f"{field.name} is right for the load balancer but does nothing here yet: remove it"
+            message = f"{field.name} is reserved and does nothing yet: remove it"
             if Scalar in field.shape.takes and isinstance(field.default, str | int):
                 default = str(field.default)
                 message += f" or give its default, {default.lower() if default in ('True', 'False') else default}"

@@ -16,7 +16,7 @@ import pytest
 from admin_page import AdminPage, admin_page
 
 from proxy.cli import main
-from proxy.cli.figures import ago, duration, rate, share, size
+from proxy.cli.figures import ago, duration, percentile, rate, share, size
 from proxy.cli.top import SORTS, following
 from proxy.config.load import load
 
@@ -145,6 +145,9 @@ def test_top_on_a_terminal_sorts_by_key_and_ends_with_q(shop: AdminPage) -> None
         (share(0.0213), "2.1%"),
         (size(999), "999 B"),
         (size(924_000), "924 kB"),
+        (percentile(0.00475), "< 5 ms"),
+        (percentile(0.005), "5.00 ms"),
+        (percentile(None), "–"),
         (ago(None), "never"),
         (ago(100.0, 160.0), "60 s ago"),
         (ago(100.0, 100.0 + 3 * 86_400), "3 days ago"),

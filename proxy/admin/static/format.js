@@ -10,6 +10,13 @@ export function duration(seconds) {
   return seconds < 120 ? `${digits(seconds)} s` : `${(seconds / 60).toFixed(0)} min`;
 }
 
+/** The lower end of the duration histogram: below it nobody knows where in its first bucket a percentile is. */
+const FIRST_BUCKET = 0.005;
+
+export function percentile(seconds) {
+  return seconds > 0 && seconds < FIRST_BUCKET ? "< 5 ms" : duration(seconds);
+}
+
 export function count(value) {
   if (value === null || value === undefined) return "–";
   if (Math.abs(value) < 10_000) return Math.round(value).toLocaleString("en");
@@ -41,6 +48,12 @@ export function ago(epoch, now = Date.now() / 1000) {
   if (seconds < 90) return `${seconds.toFixed(0)} s ago`;
   if (seconds < 5400) return `${(seconds / 60).toFixed(0)} min ago`;
   return seconds < 172_800 ? `${(seconds / 3600).toFixed(0)} h ago` : `${(seconds / 86_400).toFixed(0)} days ago`;
+}
+
+/** How long something has been as it is. */
+export function since(epoch, now) {
+  const before = ago(epoch, now);
+  return before === "never" ? "" : before === "now" ? "just now" : `for ${before.replace(/ ago$/, "")}`;
 }
 
 export function clock(epoch) {
