@@ -58,7 +58,7 @@ function change(before, after, format) {
 /** What to put into routes.yaml, or why there is nothing to put there. */
 function pasted(each) {
   if (!each.rule) {
-    return h("p", { class: "note" }, each.rule_note || "No ALB pattern covers it without covering other transactions, too: it needs a path of its own first.");
+    return h("p", { class: "note" }, each.rule_note ? `Nothing to paste: ${each.rule_note}.` : "No ALB pattern covers it without covering other transactions, too: it needs a path of its own first.");
   }
   const piece = (title, text, label) => h("div", { class: "rule" }, h("h5", null, title), copyButton(text), h("pre", { tabindex: "0", "aria-label": label }, text));
   return [
