@@ -10,14 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from admin_page import AdminPage, admin_page
+from rich.console import Console
 
 from proxy.cli import main
+from proxy.cli.admin_api import get_document
 from proxy.cli.figures import ago, duration, percentile, rate, share, size
-from proxy.cli.top import SORTS, following
+from proxy.cli.top import SORTS, following, render
 from proxy.config.load import load
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -71,6 +74,19 @@ def test_top_is_sorted(shop: AdminPage, capsys: pytest.CaptureFixture[str], sort
 
     assert lines[0] == "14 transactions in the last 10 min"
     assert lines[2].startswith(first)
+
+
+@pytest.mark.parametrize("sort", ["work", "bandwidth"])
+def test_top_on_a_narrow_terminal_cuts_names_and_no_figures(shop: AdminPage, sort: str) -> None:
+    document = get_document(shop.url, "/api/transactions")
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(render(document, sort, 0, console.width))
+    lines = console.export_text().splitlines()
+
+    assert f"{sort} ↓" in lines[1]
+    assert "p99" not in lines[1]
+    for line in lines[2:]:
+        assert "…" not in line[line.index("/s") - 6 :]
 
 
 def test_top_has_no_more_rows_than_asked_for(shop: AdminPage, capsys: pytest.CaptureFixture[str]) -> None:
