@@ -25,7 +25,7 @@ VIEWS = {
     "overview": ("Overview", "of the requests no longer reach the monolith"),
     "routes": ("Route map", "path-pattern: /api/recommendations/*"),
     "transactions": ("Transactions", "GET /images/{id}/{size}"),
-    "candidates": ("Candidates", "Heavy on bandwidth"),
+    "candidates": ("Candidates", "Bandwidth: 61% of all bytes."),
     "progress": ("Progress", "Ready to delete"),
     "targets": ("Targets", "Target.Timeout: no answer within 2 s"),
     "live": ("Live requests", "/api/recommendations/3"),
@@ -256,7 +256,7 @@ def test_candidates_have_reasons_and_a_rule_to_paste(page: Page, shop_page: Admi
     page.locator(".dot[aria-label*='POST /contacts/match, benefit']").focus()
     page.keyboard.press("Enter")
     page.locator(".candidate h3", has_text="POST /contacts/match").wait_for()
-    assert "Big payloads: 40 kB a request." in page.locator(".reasons").inner_text()
+    assert "Big payloads: 40 kB come with a request." in page.locator(".reasons").inner_text()
     page.get_by_role("button", name="Copy").first.click()
     page.get_by_role("button", name="Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == page.get_by_label("Rule for routes.yaml").text_content()

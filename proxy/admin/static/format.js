@@ -7,7 +7,8 @@ export function duration(seconds) {
   if (seconds === 0) return "0 ms";
   if (seconds < 0.001) return `${(seconds * 1e6).toFixed(0)} µs`;
   if (seconds < 1) return `${digits(seconds * 1000)} ms`;
-  return seconds < 120 ? `${digits(seconds)} s` : `${(seconds / 60).toFixed(0)} min`;
+  if (seconds < 120) return `${digits(seconds)} s`;
+  return seconds < 7200 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3600).toFixed(0)} h`;
 }
 
 /** The lower end of the duration histogram: below it nobody knows where in its first bucket a percentile is. */
