@@ -58,7 +58,7 @@ class CompiledGateway(Gateway):
 
     def missing(self) -> str | None:
         suffix = sysconfig.get_config_var("EXT_SUFFIX")
-        present = (COMPILED / "proxy" / f"exchange{suffix}").exists()
+        present = (COMPILED / "proxy" / f"gateway{suffix}").exists()
         return None if present else "it is not compiled: make compiled"
 
     def version(self) -> str:

@@ -24,7 +24,8 @@ def clocks() -> Iterator[Clocks]:
 @pytest.fixture(autouse=True)
 def scripted_time(clocks: Clocks) -> Iterator[None]:
     """For these tests alone: the gateways of others go by the real time."""
-    with in_place_of_time({"proxy.gateway": clocks.of_connections, "proxy.exchange": clocks.of_targets}):
+    of_exchanges = dict.fromkeys(("proxy.exchange.deciding", "proxy.exchange.forwarding"), clocks.of_targets)
+    with in_place_of_time({"proxy.gateway": clocks.of_connections, **of_exchanges}):
         yield
 
 

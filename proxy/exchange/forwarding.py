@@ -1,36 +1,21 @@
-"""The life of one request, from its head to its record.
+"""The part of an exchange that has to do with a target: connecting, sending, repeating, streaming, tunnelling.
 
-    1  the door has the head                              exchange made
-    2  run: the rules decide                              evaluate, decide
-       the rule wants to know who asks                    _authenticate, first
-    3  Reply: answered here                               _reply
-       Route: the group picks a target                    _send
-    4  an idle connection is at hand: sent at once        _dispatch
-       else one is opened, in a task                      _connect
-    5  the rest of the request streams to the target      request_continued
-    6  the response streams to the client                 response_started, response_continued
-    7  exactly one record, however it ended               _finish
-
-Steps 2 to 7 run in the callbacks of the two connections; awaited are only the opening of a connection and the answers
-of identity providers. A slow side pauses the other. This is the one place where an error becomes a response (`_fail`).
+A slow side pauses the other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from proxy.auth.outcome import UNTOUCHED, Later, Outcome, Passed
 from proxy.carveout.hints import hint_of, without_hint
-from proxy.config.model import JwtValidationConfig, LoadBalancerAttributes
+from proxy.config.model import JwtValidationConfig
 from proxy.errors import (
     BadRequestError,
     ClientClosedError,
     ClientError,
     GatewayError,
-    ProtocolVersionError,
     RequestTimeoutError,
     TargetClosedError,
     TargetConnectTimeout,
@@ -38,33 +23,22 @@ from proxy.errors import (
     TargetTimeoutError,
     TargetTlsError,
 )
+from proxy.exchange.ending import Ending
 from proxy.forward.connection import TargetConnection
-from proxy.forward.headers import (
-    ForwardedLines,
-    forwarded_lines,
-    request_head_to_target,
-    response_block_to_client,
-)
+from proxy.forward.headers import response_block_to_client
 from proxy.forward.http2 import TargetStream
 from proxy.forward.integration import IntegrationCall
 from proxy.forward.pool import Pool
 from proxy.forward.transports import AnyPool, pool_of
 from proxy.http1.body import ChunkedBody, decode_chunked
-from proxy.http1.head import CHUNKED, ResponseHead, join_fields
-from proxy.http1.pages import REASONS
-from proxy.http2.grpc import HTTP2, error_headers, is_grpc, may_forward
+from proxy.http1.head import CHUNKED, ResponseHead
 from proxy.listen.client import Client
-from proxy.observe.metrics import ConnectResult, RouteSeries
-from proxy.observe.record import RequestRecord
-from proxy.rules.actions import Decision, Forward, Reply
-from proxy.rules.compiled import Authenticate, CompiledRule
+from proxy.observe.metrics import ConnectResult
 from proxy.rules.request import RequestView
-from proxy.rules.transforms import rewritten_host, rewritten_target, transformed
-from proxy.runtime import Listener, Runtime
+from proxy.runtime import Listener
 from proxy.stickiness import StickyRequest
 from proxy.targets.group import TargetGroup
 from proxy.targets.target import Target
-from proxy.tls import TlsSession
 
 if TYPE_CHECKING:
     from proxy.gateway import Gateway
@@ -80,41 +54,28 @@ IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 Connection = TargetConnection | TargetStream | IntegrationCall
 
 
-class RequestExchange(RequestRecord):
-    """One request and its response; the record of it as well."""
+class Forwarding(Ending):
+    """A request on its way to a target of its group, and the response on its way back."""
 
     __slots__ = (
-        "_added_cookies",
         "_ambiguous",
         "_attempts",
-        "_block",
-        "_busy_since",
-        "_client",
         "_client_is_slow",
         "_connection",
         "_decoded",
         "_decoder",
-        "_gateway",
         "_group",
         "_informed",
-        "_length",
-        "_listener",
         "_outgoing",
         "_paused",
         "_repeated",
         "_replay",
         "_request_complete",
-        "_runtime",
-        "_series",
         "_sets_cookies",
-        "_started",
         "_sticky",
-        "_target",
         "_task",
         "_tunnel_ends",
         "_upgrade",
-        "_view",
-        "done",
     )
 
     def __init__(
@@ -122,93 +83,30 @@ class RequestExchange(RequestRecord):
         gateway: Gateway,
         client: Client,
         listener: Listener,
-        runtime: Runtime,
         view: RequestView,
-        block: bytes,
-        length: int,
         protocol: bytes,
         upgrade: bool,
         ambiguous: bool,
     ) -> None:
-        # The attributes of the record, set here and not by a further call: this runs once a request.
-        self.started_at = 0.0
-        self.received_at = 0.0
-        self.sent_at = 0.0
-        self.head_at = 0.0
-        self.ended_at = 0.0
-        self.overhead = 0.0
-        self.listener = listener.name
-        self.rule = ""
-        self.priority = None
-        self.target_group = ""
-        self.target_id = ""
-        self.view = self._view = view
-        self.client = client.peer
-        self.client_port = client.client_port
-        self.method = view.method
-        self.protocol = protocol
-        self.status = 0
-        self.target_status = 0
-        self.request_bytes = 0
-        self.response_bytes = 0
-        self.reason = ""
-        self.trace_id = b""
-        self.tunnel = False
-        self.action = ""
-        self.authenticated = False
-        self.redirect_url = b""
-        self.classification = ""
-        self.classification_reason = ""
-        self.transformed_host = b""
-        self.transformed_uri = b""
-        self.request_transform_status = ""
-        self.target_request = 0
-        self.target_ended = 0
-        self.in_flight = 0
-        self.client_was_slow = False
-        self.is_stream = False
-        self.response_fields = None
-        self.hint = ""
-        self.head = b""
-        self.port = 0
-        self.done = False
-        self._gateway = gateway
-        self._client = client
-        self._listener = listener
-        self._runtime = runtime
-        self._block = block
-        self._length = length
+        super().__init__(gateway, client, listener, view, protocol)
         self._upgrade = upgrade
         self._ambiguous = ambiguous
-        self._series: RouteSeries | None = None
         self._group: TargetGroup | None = None
-        self._target: Target | None = None
         self._sticky: StickyRequest | None = None
         self._sets_cookies = False
-        self._added_cookies: tuple[bytes, ...] = ()
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._outgoing: list[bytes] = []
         self._replay: bytes | None = None
         self._attempts = 0
-        self._busy_since = 0.0
         self._repeated = False
         self._request_complete = False
-        self._started = False
         self._informed = False
         self._paused = False
         self._client_is_slow = False
         self._decoder: ChunkedBody | None = None
         self._decoded: list[bytes] = []
         self._tunnel_ends = 0
-
-    @property
-    def conn_trace_id(self) -> str:
-        return self._client.conn_trace_id
-
-    @property
-    def tls(self) -> TlsSession | None:
-        return self._client.tls
 
     @property
     def remark(self) -> str:
@@ -226,161 +124,6 @@ class RequestExchange(RequestRecord):
         return self.view.fields[b"authorization"].partition(b" ")[2].strip(b" ")
 
     # From the client
-
-    def run(self, body: bytes, complete: bool) -> None:
-        """Decide and carry out; `body` is what came with the head, framed as on the wire."""
-        self._request_complete = complete
-        self._busy_since = self.received_at
-        self.request_bytes += len(body)
-        view = self._view
-        try:
-            rule = self._listener.table.evaluate(view)
-            self.rule = rule.name
-            self.priority = rule.priority
-            if rule.authenticate is not None:
-                self._authenticate(rule, rule.authenticate, body)
-            else:
-                self._carry_out(rule, view, body)
-        except GatewayError as error:
-            self._fail(error)
-        if self._task is not None:
-            self._now_waits(time.perf_counter())
-
-    def _may_wait(self) -> None:
-        """The gateway has done what it can for now."""
-        if self._task is not None:
-            self._now_waits(time.perf_counter())
-
-    def _now_waits(self, now: float) -> None:
-        """From now on the gateway waits for somebody: what it did until now is what it cost."""
-        if self._busy_since:
-            self.overhead += now - self._busy_since
-            self._busy_since = 0.0
-
-    def _authenticate(self, rule: CompiledRule, authenticate: Authenticate, body: bytes) -> None:
-        """Make sure of who asks; a question to an identity provider is a task, while which the client is not read."""
-        self._series = self._listener.series(rule, "")
-        self.authenticated = authenticate.config is not None
-        outcome = self._gateway.authentication.begin(authenticate, self._view)
-        if isinstance(outcome, Passed | Reply):
-            self._authenticated(rule, outcome, body)
-            return
-        self._outgoing = [body]
-        if not self._request_complete:
-            self._client.pause()
-        self._task = asyncio.get_running_loop().create_task(self._authenticate_later(rule, outcome))
-
-    async def _authenticate_later(self, rule: CompiledRule, later: Later) -> None:
-        try:
-            outcome = await later()
-        except GatewayError as error:
-            self._task = None
-            self._fail(error)
-            return
-        self._busy_since = time.perf_counter()
-        self._task = None
-        body = b"".join(self._outgoing)
-        self._outgoing = []
-        self._client.resume()
-        try:
-            self._authenticated(rule, outcome, body)
-        except GatewayError as error:
-            self._fail(error)
-        self._may_wait()
-
-    def _authenticated(self, rule: CompiledRule, outcome: Outcome, body: bytes) -> None:
-        """Answer, or go on with what the target is to know."""
-        if isinstance(outcome, Reply):
-            self.authenticated = True
-            self.redirect_url = outcome.location
-            self._answer(outcome.status, outcome.headers, outcome.body)
-            return
-        view = self._view
-        if outcome is not UNTOUCHED:
-            self._added_cookies = outcome.set_cookies
-            self._sets_cookies = bool(outcome.set_cookies)
-            view = outcome.apply(view)
-            self._block = join_fields(view.headers)
-        self._carry_out(rule, view, body)
-
-    def _carry_out(self, rule: CompiledRule, view: RequestView, body: bytes) -> None:
-        """Transforms and routing action of the rule that took the request."""
-        listener = self._listener
-        attributes = listener.attributes
-        if rule.transforms:
-            self._series = listener.series(rule, "")
-            view, attributes = self._transform(rule, view)
-        route = rule.route
-        if route is None:
-            self.action = rule.action.name
-            self._series = listener.series(rule, "")
-            action = rule.action
-            decision: Decision
-            if isinstance(action, Forward) and action.stickiness is not None:
-                decision = self._sticky_request().route(action, self._gateway.draw)
-            else:
-                decision = action.decide(view, self._gateway.draw)
-            if isinstance(decision, Reply):
-                self.redirect_url = decision.location
-                self._answer(decision.status, decision.headers, decision.body)
-                return
-            route = decision
-        name = route.target_group
-        self.target_group = name
-        self._series = listener.known_series.get((rule.index, name)) or listener.series(rule, name)
-        group = self._group = self._runtime.groups[name]
-        if self.protocol != group.expects:
-            self._check_protocol(group)
-        client = self._client
-        forwarded = client.memo
-        if type(forwarded) is not ForwardedLines or forwarded.attributes is not attributes:
-            renamed = listener.config.attributes.renamed_headers
-            forwarded = client.memo = forwarded_lines(
-                client.peer, client.client_port, view.scheme, view.port, attributes, client.tls, renamed
-            )
-        head, self.trace_id = request_head_to_target(
-            view,
-            self._block,
-            forwarded,
-            upgrade=self._upgrade,
-            chunked=self._length == CHUNKED,
-            ambiguous=self._ambiguous,
-            fallback_host=client.local_host,
-        )
-        spans = self._gateway.spans
-        if spans is not None and spans.rewrites:
-            head, self.trace_id = spans.continued(view, head, self.trace_id)
-        target = group.pick() if group.stickiness is None else self._sticky_request().pick(group)
-        self._send(target, head + body if body else head)
-
-    def _check_protocol(self, group: TargetGroup) -> None:
-        """The table of alb.md 5.1; raise ProtocolVersionError where it says 464."""
-        version = group.config.protocol_version
-        if not may_forward(self.protocol, version, self.method, is_grpc=is_grpc(self._view.fields)):
-            raise ProtocolVersionError(f"{group.name} speaks {version}, the client does not")
-
-    def _sticky_request(self) -> StickyRequest:
-        if self._sticky is None:
-            self._sets_cookies = True
-            self._sticky = StickyRequest(self._view, self._gateway.sealer, time.time())
-        return self._sticky
-
-    def _transform(self, rule: CompiledRule, before: RequestView) -> tuple[RequestView, LoadBalancerAttributes]:
-        """The request as the rule's transforms leave it, and the attributes under which it goes to a target.
-
-        `view` stays what the rules saw. A rewritten Host goes as it stands, as a preserved one does (alb.md 6.3).
-        """
-        view = transformed(before, rule.transforms)
-        attributes = self._listener.attributes
-        target = rewritten_target(before, view)
-        if target is not None:
-            self.transformed_uri = target
-        host = rewritten_host(before, view)
-        if host is not None:
-            self.transformed_host = host
-            self._block = join_fields(view.headers)
-            attributes = replace(attributes, preserve_host_header=True)
-        return view, attributes
 
     def request_continued(self, body: bytes, complete: bool) -> None:
         self.request_bytes += len(body)
@@ -469,6 +212,7 @@ class RequestExchange(RequestRecord):
         if not self._request_complete:
             self._client.pause()
         self._task = asyncio.get_running_loop().create_task(self._connect(pool))
+        self._now_waits(time.perf_counter())
 
     async def _connect(self, pool: AnyPool) -> None:
         try:
@@ -700,62 +444,8 @@ class RequestExchange(RequestRecord):
         if connection is not None:
             connection.close()
 
-    def _fail(self, error: GatewayError) -> None:
-        """Answer with the load balancer's own page for this error, or cut what has already begun."""
-        if self.done:
-            return
-        self.reason = error.reason
-        if self._started:
-            self._cut(error.reason)
-            return
-        self._gateway.note(error, self)
-        if self.protocol == HTTP2 and is_grpc(self._view.fields):
-            self._answer(error.status, error_headers(error.status), b"")
-        elif error.answer is not None:
-            self._answer(error.status, *error.answer)
-        else:
-            self._answer(error.status, PAGE_HEADERS, self._gateway.page(error.status))
-
-    def _answer(self, status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes) -> None:
-        self.status = status
-        self._started = True
-        if self._added_cookies:
-            # A provider may give a refresh token once: the client must get it, whatever becomes of its request.
-            headers += tuple([(b"Set-Cookie", cookie) for cookie in self._added_cookies])
-        if status == 204:
-            body = b""
-        block = self._gateway.answer_block(headers, None if status == 204 else len(body), self._listener)
-        sent = b"" if self.method == b"HEAD" else body
-        reason = REASONS.get(status, "").encode()
-        self.response_bytes += self._client.start(status, reason, block, len(body), sent, True)
-        now = time.perf_counter()
-        self._now_waits(now)
-        self._finish(now)
-
-    def _cut(self, reason: str) -> None:
-        """The response has begun, so an error can only be seen by the connection's end (RFC 9112 8)."""
-        self.reason = reason
-        self._client.cut()
-        self._finish()
-
-    def _finish(self, now: float = 0.0) -> None:
-        if self.done:
-            return
-        self.done = True
-        self.ended_at = now or time.perf_counter()
-        target = self._target
-        if target is not None:
-            target.in_flight -= 1
-            self.target_ended = target.requests - target.in_flight
-            self._target = None
-        self._gateway.record(self, self._series)
-        self._client.finished()
-
 
 def _failed_connect(error: TargetError) -> ConnectResult:
     if error.status == TargetConnectTimeout.status:
         return "timeout"
     return "tls" if isinstance(error, TargetTlsError) else "refused"
-
-
-PAGE_HEADERS: Final = ((b"Content-Type", b"text/html"),)
