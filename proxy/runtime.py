@@ -97,12 +97,14 @@ def carry_over(runtime: Runtime, previous: Runtime) -> None:
     To be called in one step with the swap, without an `await` between.
     """
     for name, group in runtime.groups.items():
-        if name in previous.groups:
-            before = previous.groups[name]
+        before = previous.groups.get(name)
+        known = {target.key for target in before.targets if target.draining_since is None} if before else set()
+        if before is not None:
             group.carry_over(before)
             if group.config.transport != before.config.transport:
                 for target in group.targets:
                     _change_transport(target)
+        group.announce(known)
 
 
 def _change_transport(target: Target) -> None:

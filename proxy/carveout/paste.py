@@ -74,6 +74,8 @@ class Paster:
             if says_the_same or self._takes_just(listener, taken_by, transactions):
                 return Paste("", "", listener.name, _already(there))
         known = self.config.target_groups if self.config else {}
+        if listener is not None and monolith in known and (moved := self._moved_by(listener, transactions, monolith)):
+            return Paste("", "", listener.name, moved)
         if service == monolith:
             service = f"{service}-service"[:LONGEST_GROUP_NAME]
         if service not in known:
@@ -117,6 +119,24 @@ class Paster:
         views = {name: view for name in (*self.known, *transactions) if (view := _view_of(name)) is not None}
         taken = {name for name, view in views.items() if table.evaluate(view).index == index}
         return bool(self.known) and taken == set(transactions)
+
+    def _moved_by(self, listener: ListenerConfig, transactions: Sequence[str], monolith: str) -> str:
+        """What to say if the rules that take these transactions send none of them to the monolith; else nothing.
+
+        A request of which only method and path are known does not tell apart what earlier rules take by host or header.
+        """
+        table = self._table(listener)
+        views = [view for view in map(_view_of, transactions) if view is not None]
+        takers = {one.name: one for one in map(table.evaluate, views)} if table else {}
+        actions = [
+            listener.default if one.priority is None else listener.rules[one.index].action for one in takers.values()
+        ]
+        if not actions or any(not isinstance(one, ForwardConfig) or dict(one.weights).get(monolith) for one in actions):
+            return ""
+        return (
+            f"rule {' and '.join(map(repr, takers))} sends none of these requests to {monolith} any more: what it "
+            "served was before the shift, or is taken by other rules, by host, header, query or address"
+        )
 
     def _weights_now(
         self, listener: ListenerConfig, transactions: Sequence[str], service: str
@@ -233,10 +253,10 @@ def _rule_text(
     if rule.methods:
         lines.append(f"    - http-request-method: [{', '.join(rule.methods)}]")
     if rule.stays:
-        lines.append(f"  forward: {monolith}   # stays: the next rule would take it, too")
+        lines += ["  # stays: the next rule would take it, too", f"  forward: {monolith}"]
     else:
         split = ", ".join(f"{group}: {weight}" for group, weight in weights.items())
-        lines.append(f"  forward: {{{split}}}   # shift when {service} is ready")
+        lines += [f"  # shift when {service} is ready", f"  forward: {{{split}}}"]
     return "\n".join(lines) + "\n"
 
 

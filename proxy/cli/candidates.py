@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +27,9 @@ from proxy.config.model import Config
 from proxy.config.problem import ConfigError
 
 BAR_CELLS: Final = 10
+WIDTH_WITH_BARS: Final = 100
+"""Columns; on a narrower terminal the names need the room."""
+PIPED_WIDTH: Final = 160
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _GRADE_STYLES: Final = {"A": "green", "B": "yellow", "C": "dim"}
 _METHODS: Final = {
@@ -86,18 +90,25 @@ def show(document: dict[str, Any], *, as_json: bool, top: int) -> None:
         print(json.dumps(document, indent=2))
         return
     console = Console(highlight=False)
-    for part in render(document, top):
-        console.print(part)
+    if not console.is_terminal:
+        console.width = max(console.width, PIPED_WIDTH)
+    print_candidates(console, document, top)
 
 
-def render(document: dict[str, Any], top: int) -> Iterator[RenderableType]:
+def print_candidates(console: Console, document: dict[str, Any], top: int) -> None:
+    """Print the document for a person; what is to be pasted is never wrapped."""
+    for part in render(document, top, with_bars=console.width >= WIDTH_WITH_BARS):
+        console.print(part, soft_wrap=isinstance(part, Text) and bool(part.no_wrap))
+
+
+def render(document: dict[str, Any], top: int, *, with_bars: bool = True) -> Iterator[RenderableType]:
     """The document for a person: one table, the reasons, the rule of the first."""
     yield _heading(document)
     candidates = document["candidates"][:top]
     if not candidates:
         yield Text("No transaction of the monolith was seen yet: send it some traffic, or read an access log.")
         return
-    yield _table(candidates)
+    yield _table(candidates, with_bars=with_bars)
     for candidate in candidates[:5]:
         yield from _reasons(candidate)
     for bundle in document["bundles"][:5]:
@@ -123,24 +134,26 @@ def _heading(document: dict[str, Any]) -> Text:
     return text
 
 
-def _table(candidates: list[dict[str, Any]]) -> Table:
+def _table(candidates: list[dict[str, Any]], *, with_bars: bool) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("", justify="right")
     table.add_column("transaction", overflow="fold")
-    table.add_column("benefit")
-    table.add_column("ease")
+    table.add_column("benefit", justify="left" if with_bars else "right")
+    table.add_column("ease", justify="left" if with_bars else "right")
     table.add_column("of the work", justify="right")
     table.add_column("grade")
     for candidate in candidates:
         share = candidate["share"]
         grade = Text(candidate["grade"], style=_GRADE_STYLES[candidate["grade"]])
-        if candidate["state"] == "collecting":
+        if candidate["state"] == "collecting" and with_bars:
             grade.append(" collecting", style="dim")
         table.add_row(
             str(candidate["rank"]),
             Text(visible(candidate["name"])),
-            Text(bar(candidate["benefit"]), style="green"),
-            Text(bar(candidate["ease"]), style="cyan"),
+            *(
+                Text(bar(candidate[axis]) if with_bars else f"{candidate[axis]:.0%}", style=style)
+                for axis, style in (("benefit", "green"), ("ease", "cyan"))
+            ),
             f"{share['value']:.0%} ({share['low']:.0%} to {share['high']:.0%})",
             grade,
         )
@@ -155,11 +168,16 @@ def bar(share: float) -> str:
     return f"{cells.ljust(BAR_CELLS)} {share:4.0%}"
 
 
-def _reasons(candidate: dict[str, Any]) -> Iterator[Text]:
+def _reasons(candidate: dict[str, Any]) -> Iterator[RenderableType]:
     yield Text(f"\n{candidate['rank']}  {visible(candidate['name'])}", style="bold")
     for sentence in candidate["reasons"]:
-        yield Text(f"   {visible(sentence)}")
-    yield Text(f"   {_without(candidate['without'])}")
+        yield _indented(visible(sentence))
+    yield _indented(_without(candidate["without"]))
+
+
+def _indented(text: str) -> Padding:
+    """A paragraph whose further lines, if it does not fit into one, begin below the first."""
+    return Padding(Text(text), (0, 0, 0, 3), expand=False)
 
 
 def _without(without: dict[str, Any]) -> str:
@@ -173,13 +191,13 @@ def _without(without: dict[str, Any]) -> str:
     )
 
 
-def _bundle(bundle: dict[str, Any]) -> Iterator[Text]:
+def _bundle(bundle: dict[str, Any]) -> Iterator[RenderableType]:
     names = ", ".join(map(visible, bundle["transactions"]))
     yield Text(f"\nTogether ({bundle['benefit']:.0%} benefit, {bundle['ease']:.0%} ease): {names}", style="bold")
     for why in bundle["why"][:4]:
-        yield Text(f"   {visible(why)}")
+        yield _indented(visible(why))
     if bundle["patterns"]:
-        yield Text(f"   path-pattern: {', '.join(map(visible, bundle['patterns']))}")
+        yield _indented(f"path-pattern: {', '.join(map(visible, bundle['patterns']))}")
 
 
 def _rule(candidate: dict[str, Any]) -> Iterator[Text]:
@@ -189,10 +207,10 @@ def _rule(candidate: dict[str, Any]) -> Iterator[Text]:
         return
     listener = f" of listener {candidate['rule_listener']}" if candidate["rule_listener"] else ""
     yield Text(f"\nTo carve out the first, put this under rules:{listener}", style="bold")
-    yield Text(candidate["rule"].rstrip())
+    yield Text(candidate["rule"].rstrip(), no_wrap=True)
     if candidate["rule_target_group"]:
         yield Text("\nand this under target_groups:", style="bold")
-        yield Text(candidate["rule_target_group"].rstrip())
+        yield Text(candidate["rule_target_group"].rstrip(), no_wrap=True)
     if candidate["rule_note"]:
         yield Text(f"Mind: {candidate['rule_note']}", style="yellow")
 

@@ -1,4 +1,4 @@
-"""`strangler check FILE`: is this table good? Exit code 0 good, 1 problems, 2 unreadable.
+"""`strangler check [FILE]`: is this table good? Exit code 0 good, 1 problems, 2 unreadable.
 
 A table without errors is analysed for rules that can never win, which are warnings.
 """
@@ -21,7 +21,9 @@ from proxy.rules.coverage import Undecided, analyse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="the table; - for standard input")
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", default="routes.yaml", help="the table; - for standard input"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--verbose", action="store_true", help="also tell which rules could not be judged, and why")
 

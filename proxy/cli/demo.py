@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from proxy.cli import demo_aws
-from proxy.cli.candidates import render
+from proxy.cli.candidates import print_candidates
 from proxy.cli.demo_https import CERTIFICATE_FILE, REDIRECTED_HOST, with_https, write_certificate
 from proxy.cli.demo_report import Latency, Route, comparison, difference, read_latencies
 from proxy.cli.flags import UsageError, port_number
@@ -97,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
     if not (REPOSITORY / "monolith_stub").is_dir():
         raise UsageError("the demo's monolith is not installed: run `make demo` in a checkout of the project")
     console = Console(stderr=True)
+    _end_as_by_ctrl_c()
     try:
         with demo_aws.aws_for(args.aws) as aws, _processes() as start:
             asyncio.run(_Demo(args, Path(args.folder).resolve(), console, start, aws).run())
@@ -106,6 +107,15 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         console.print("\nStopped.")
     return 0
+
+
+def _end_as_by_ctrl_c() -> None:
+    """Let SIGTERM, and the terminal that is closed, end the processes as well: they are in sessions of their own."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 @dataclass(slots=True)
@@ -189,9 +199,9 @@ class _Demo:
                 output = Console()
                 output.width = max(output.width, MIN_TABLE_WIDTH)
                 output.print(comparison(difference(middle, start), difference(end, middle)))
-                output.print(f"\n{CANDIDATES_TITLE}: strangler candidates --sensitive '{SENSITIVE}'", style="bold")
-                for part in render(candidates, CANDIDATES):
-                    output.print(part)
+                output.print(f"\n{CANDIDATES_TITLE}", style="bold")
+                output.print(f"  strangler candidates --sensitive '{SENSITIVE}'\n")
+                print_candidates(output, candidates, CANDIDATES)
                 output.print()
                 self._say_where_to_look(table)
                 if self.args.seconds is None:
@@ -323,7 +333,7 @@ class _Demo:
         shifts = {**SHIFTS, **(demo_aws.SHIFTS if self.aws else {})}
         for rule, weights in shifts.items():
             words = " ".join(f"{group}={weight}" for group, weight in weights.items())
-            self.console.print(f"  strangler shift {rule} {words}")
+            self.console.print(f"  strangler shift {rule} {words} --config {_from_here(table)}", soft_wrap=True)
         await asyncio.to_thread(_edit, table, shifts)
         deadline = time.monotonic() + 5
         wanted = 'strangler_rule_weight{listener="web",rule="users",target_group="users"} 90.0'
@@ -365,6 +375,11 @@ def _edit(table: Path, shifts: Mapping[str, Mapping[str, int]]) -> None:
     for rule, weights in shifts.items():
         text = set_weights(text, rule, weights)
     replace_file(table, text)
+
+
+def _from_here(path: Path) -> Path:
+    """The path as one would type it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _is_free(port: int) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from proxy.observe.families import DURATION_BUCKETS
+
 
 def duration(seconds: float | None) -> str:
     """`84 ms`, `1.24 s`; a dash for what is not known."""
@@ -14,6 +16,12 @@ def duration(seconds: float | None) -> str:
     if seconds < 1:
         return f"{_digits(seconds * 1000)} ms"
     return f"{_digits(seconds)} s"
+
+
+def percentile(seconds: float | None) -> str:
+    """Of a request's duration: `< 5 ms` in the first bucket of the histogram, where nobody knows more."""
+    least = DURATION_BUCKETS[0]
+    return f"< {least * 1000:.0f} ms" if seconds is not None and 0 < seconds < least else duration(seconds)
 
 
 def rate(value: float | None) -> str:

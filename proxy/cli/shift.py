@@ -7,14 +7,18 @@ import os
 import sys
 from pathlib import Path
 
+from proxy.cli.files import STANDARD_INPUT, read_table
 from proxy.cli.flags import UsageError
 from proxy.cli.problems import render
 from proxy.cli.terminal import Paint
 from proxy.config.edit import EditError, set_weights
 from proxy.config.files import replace_file
-from proxy.config.load import load, load_with_warnings
+from proxy.config.load import load_with_warnings
 from proxy.config.problem import ConfigError
 from proxy.runtime import weights
+
+Weights = dict[tuple[str, str, str], int]
+"""(listener, rule, target group) to weight."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,27 +36,46 @@ def run(args: argparse.Namespace) -> int:
         if group in wanted:
             raise UsageError(f"{group} has two weights, {wanted[group]} and {weight}: give one")
         wanted[group] = weight
+    text = shown = _text(path)
     try:
-        text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from None
-    try:
-        before = load(text, os.environ, str(path))
-        edited = set_weights(text, args.rule, wanted, listener=args.listener)
-        after, _ = load_with_warnings(edited, os.environ, str(path))
+        before, known = load_with_warnings(text, os.environ, str(path))
+        shown = set_weights(text, args.rule, wanted, listener=args.listener)
+        after, warnings = load_with_warnings(shown, os.environ, str(path))
     except EditError as error:
         raise UsageError(str(error)) from None
     except ConfigError as error:
-        print(render(error.problems, str(path), text, Paint(sys.stderr)), end="", file=sys.stderr)
+        print(render(error.problems, str(path), shown, Paint(sys.stderr)), end="", file=sys.stderr)
         print(f"strangler shift: {path} is left as it was", file=sys.stderr)
         return 1
-    replace_file(path, edited)
-    old, new = weights(before), weights(after)
-    for key in sorted(new):
-        if key[1] == args.rule and (args.listener in (None, key[0])):
-            was = old.get(key, 0)
-            print(f"{key[1]}: {key[2]} {was} -> {new[key]}" if was != new[key] else f"{key[1]}: {key[2]} {was}")
+    replace_file(path, shown)
+    there = {(problem.code, problem.place.path) for problem in known}
+    new = [problem for problem in warnings if (problem.code, problem.place.path) not in there]
+    print(render(new, str(path), shown, Paint(sys.stderr)), end="", file=sys.stderr)
+    print("\n".join(_report(weights(before), weights(after), args.rule, args.listener)))
+    print(f"written to {path.resolve()}: a gateway that serves this file follows")
     return 0
+
+
+def _text(path: Path) -> str:
+    if str(path) == STANDARD_INPUT:
+        raise UsageError("--config -: standard input cannot be changed in place; name a file")
+    try:
+        return read_table(str(path)).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"cannot read {path}: byte {error.start} is not UTF-8") from None
+
+
+def _report(old: Weights, new: Weights, rule: str, listener: str | None) -> list[str]:
+    """A line a target group of the rule: `users: monolith 90 -> 50, 50 % of its requests`."""
+    keys = [key for key in new if key[1] == rule and listener in (None, key[0])]
+    total = sum(new[key] for key in keys)
+    lines = []
+    for key in keys:
+        was, now = old.get(key, 0), new[key]
+        change = str(now) if was == now else f"{was} -> {now}"
+        share = f"{100 * now / total:.3g} % of its requests" if total else "every request gets a 503"
+        lines.append(f"{rule}: {key[2]} {change}, {share}")
+    return lines
 
 
 def _weight(argument: str) -> tuple[str, int]:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proxy.cli.admin_api import add_admin_url, get_document
-from proxy.cli.figures import ago, duration, rate
+from proxy.cli.figures import ago, percentile, rate
 from proxy.cli.terminal import visible
 
 PIPED_WIDTH = 160
@@ -72,11 +72,12 @@ def render(document: dict[str, Any], now: float | None = None) -> Iterator[Rende
 def _heading(document: dict[str, Any], now: float | None) -> Text:
     reload, totals = document["reload"], document["totals"]
     text = Text()
+    when = ago(reload["timestamp"], now)
     if reload["successful"]:
-        text.append("table in force", style="green")
+        text.append("table in force", style="green").append(f", loaded {when}")
     else:
-        text.append("last edit refused, the table before it serves", style="bold red")
-    text.append(f", loaded {ago(reload['timestamp'], now)} · version {document['version']}")
+        text.append(f"last edit refused {when}", style="bold red").append(", the table before it serves")
+    text.append(f" · version {document['version']}")
     text.append(f" · {totals['requests']:,} requests, {totals['in_flight']} in flight")
     if totals["elb_errors"] or totals["cut_responses"]:
         text.append(f" · {totals['elb_errors']:,} answered by the gateway itself, {totals['cut_responses']:,} cut")
@@ -102,7 +103,7 @@ def _rules(listener: dict[str, Any], routes: dict[tuple[str, str, str], dict[str
                 visible(group),
                 weight,
                 rate(route["rate"] if route else 0.0),
-                duration(route["p95"] if route else None),
+                percentile(route["p95"] if route else None),
                 Text(errors, style="red" if errors != "0" else ""),
                 ago(rule["last_hit"], now) if first else "",
                 style="" if rule["hits"] else "dim",
@@ -112,9 +113,10 @@ def _rules(listener: dict[str, Any], routes: dict[tuple[str, str, str], dict[str
 
 
 def _ways(action: dict[str, Any]) -> list[tuple[str, str]]:
-    """Target groups with their weights, or what the gateway answers itself."""
+    """Target groups with their weights, where there is a choice, or what the gateway answers itself."""
     if action["target_groups"]:
-        return [(group, str(weight)) for group, weight in action["target_groups"].items()]
+        weights = action["target_groups"].items()
+        return [(group, str(weight) if len(weights) > 1 else "") for group, weight in weights]
     if action["redirect"]:
         return [(f"redirect {action['redirect']['status_code']}", "")]
     return [(f"answer {action['fixed_response']['status_code']}", "")]

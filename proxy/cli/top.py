@@ -30,6 +30,22 @@ SORTS: Final = {
 }
 """What `--sort` and the key s choose from, and the field of a transaction that it is about."""
 
+COLUMNS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
+    "rate": lambda row: rate(row["rate"]),
+    "mean": lambda row: duration(row["mean"]),
+    "p95": lambda row: duration(row["p95"]),
+    "p99": lambda row: duration(row["p99"]),
+    "errors": lambda row: share(row["error_rate"]),
+    "bandwidth": lambda row: f"{size(row['bandwidth'])}/s",
+    "work": lambda row: f"{row['in_flight']:.2f}",
+}
+"""What is shown of a transaction."""
+NARROW: Final = ("rate", "p95", "errors", "work")
+"""What of it a narrow terminal has room for."""
+LEAST_NAME: Final = 16
+GAP: Final = 2
+WIDTH_WITH_ALL: Final = 110
+WIDTH_WITH_BARS: Final = 130
 PIPED_WIDTH: Final = 160
 BAR: Final = 12
 _TITLE_LINES: Final = 4
@@ -54,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     if args.once or not (console.is_terminal and sys.stdin.isatty()):
         if not console.is_terminal:
             console.width = max(console.width, PIPED_WIDTH)
-        console.print(render(document, args.sort, args.limit))
+        console.print(render(document, args.sort, args.limit, console.width))
         return 0
     watch(args, console, document)
     return 0
@@ -66,7 +82,8 @@ def watch(args: argparse.Namespace, console: Console, document: dict[str, Any]) 
     with keys() as key_within, Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             limit = args.limit or max(1, console.height - _TITLE_LINES)
-            live.update(render(document, sort, limit, help_line=True, trouble=trouble), refresh=True)
+            shown = render(document, sort, limit, console.width, help_line=True, trouble=trouble)
+            live.update(shown, refresh=True)
             match key_within(args.interval):
                 case "q" | "Q" | "\x03" | "\x04":
                     return
@@ -86,43 +103,59 @@ def following(sort: str) -> str:
 
 
 def render(
-    document: dict[str, Any], sort: str, limit: int = 0, *, help_line: bool = False, trouble: str = ""
+    document: dict[str, Any], sort: str, limit: int, width: int, *, help_line: bool = False, trouble: str = ""
 ) -> RenderableType:
-    """The transactions as a table, `limit` rows of it unless that is 0."""
+    """The transactions as a table, `limit` rows of it unless that is 0, in as many columns as `width` has room for."""
     rows = sorted(document["transactions"], key=lambda row: row[SORTS[sort]] or 0.0, reverse=True)
     shown = rows[:limit] if limit else rows
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("transaction", overflow="ellipsis", no_wrap=True, ratio=1)
-    table.add_column("target group", no_wrap=True)
-    for title in ("rate", "mean", "p95", "p99", "errors", "bandwidth", "work"):
-        table.add_column(f"[bold]{title}[/] ↓" if title == sort else title, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    titles = _columns(sort, width)
     most = max((row["in_flight"] for row in rows), default=0.0) or 1.0
-    for row in shown:
-        errors = row["error_rate"]
-        table.add_row(
-            visible(row["name"]),
-            visible(row["target_group"]),
-            rate(row["rate"]),
-            duration(row["mean"]),
-            duration(row["p95"]),
-            duration(row["p99"]),
-            Text(share(errors), style="red" if errors > 0.01 else ""),
-            f"{size(row['bandwidth'])}/s",
-            f"{row['in_flight']:.2f}",
-            Text("█" * max(1, round(BAR * row["in_flight"] / most)) if row["in_flight"] else "", style="green"),
+    cells = [[visible(row["target_group"]), *(COLUMNS[title](row) for title in titles)] for row in shown]
+    headers = ["target group", *(f"{title} ↓" if title == sort else title for title in titles)]
+    if width >= WIDTH_WITH_BARS:
+        headers.append("")
+        for row, line in zip(shown, cells, strict=True):
+            line.append("█" * max(1, round(BAR * row["in_flight"] / most)) if row["in_flight"] else "")
+    taken = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
+    room = max(LEAST_NAME, width - sum(taken) - GAP * len(taken))
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    table.add_column("transaction", no_wrap=True)
+    for header in headers:
+        is_sort = header.endswith("↓")
+        table.add_column(
+            Text(header, style="bold" if is_sort else ""),
+            justify="left" if header in ("target group", "") else "right",
+            style="green" if header == "" else "",
+            no_wrap=True,
         )
-    return Group(_heading(document, len(rows), len(shown), sort, help_line, trouble), table)
+    for row, line in zip(shown, cells, strict=True):
+        name = visible(row["name"])
+        figures = [
+            Text(cell, style="red") if _is_bad(row, header) else cell
+            for header, cell in zip(headers, line, strict=True)
+        ]
+        table.add_row(name if len(name) <= room else f"{name[: room - 1]}…", *figures)
+    heading = _heading(document, len({row["name"] for row in rows}), sort, help_line, trouble)
+    if len(shown) < len(rows):
+        heading.append(f" · {len(shown)} of {len(rows)} rows", style="dim")
+    return Group(heading, table)
 
 
-def _heading(document: dict[str, Any], known: int, shown: int, sort: str, help_line: bool, trouble: str) -> Text:
+def _is_bad(row: dict[str, Any], header: str) -> bool:
+    return header.startswith("errors") and row["error_rate"] > 0.01
+
+
+def _columns(sort: str, width: int) -> list[str]:
+    """The figures that there is room for; what sorts is always among them."""
+    return [title for title in COLUMNS if width >= WIDTH_WITH_ALL or title in NARROW or title == sort]
+
+
+def _heading(document: dict[str, Any], known: int, sort: str, help_line: bool, trouble: str) -> Text:
     window = document["window"]["seconds"]
     measured = f"{window / 60:.0f} min" if window >= 120 else f"{window:.0f} s"
-    text = Text(f"{known} transactions in the last {measured}")
+    text = Text(f"{known} transaction{'' if known == 1 else 's'} in the last {measured}")
     if not known:
         text.append(": none yet; send some traffic through the gateway")
-    if shown < known:
-        text.append(f", {shown} shown")
     if help_line:
         text.append(f" · sorted by {sort} · s sorts by the next column, q ends", style="dim")
     if trouble:

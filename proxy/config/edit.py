@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import yaml
 
+from proxy.config.suggest import LONGEST_LIST, nearest
+
 DEFAULT_RULE = "default"
 
 
@@ -50,6 +52,15 @@ def set_weights(text: str, rule: str, weights: Mapping[str, int], *, listener: s
     return text
 
 
+def _known(rule: str, names: list[str]) -> str:
+    """A half sentence about the rules that there are."""
+    if near := nearest(rule, names):
+        return f"did you mean {near}?"
+    distinct = list(dict.fromkeys(names))
+    more = ", ..." if len(distinct) > LONGEST_LIST else ""
+    return f"known: {', '.join(distinct[:LONGEST_LIST]) or 'none'}{more}"
+
+
 def _changes_to_mapping(text: str, forward: yaml.MappingNode, weights: dict[str, int]) -> list[_Change]:
     changes = []
     for key, value in forward.value:
@@ -84,10 +95,10 @@ def _forward_node(root: yaml.MappingNode, rule: str, listener: str | None) -> ya
                 found.append((its_name, candidate))
     if not found:
         where = f" in listener {listener!r}" if listener is not None else ""
-        raise EditError(f"there is no rule {rule!r}{where}: there is {', '.join(dict.fromkeys(names)) or 'none'}")
+        raise EditError(f"there is no rule {rule!r}{where}; {_known(rule, names)}")
     if len(found) > 1:
         where = ", ".join(name for name, _ in found)
-        raise EditError(f"several listeners have a rule {rule!r}: name one of {where}")
+        raise EditError(f"several listeners have a rule {rule!r}: name one with --listener: {where}")
     forward = _get(found[0][1], "forward")
     if forward is None:
         raise EditError(f"rule {rule!r} does not forward, so it has no weights")

@@ -151,6 +151,8 @@ def health_check(
 def _check_times(fields: Fields, defaults: HealthCheckConfig) -> None:
     interval = fields.get(INTERVAL, defaults.interval_seconds)
     timeout = fields.get(TIMEOUT, defaults.timeout_seconds)
+    if any(fields.has(field) and fields.find(field) is None for field in (INTERVAL, TIMEOUT)):
+        return  # refused for itself
     if timeout >= interval:
         default = "" if fields.has(TIMEOUT) else " (its default)"
         message = f"timeout_seconds, {timeout}{default}, must be smaller than interval_seconds, {interval}"

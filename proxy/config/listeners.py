@@ -50,7 +50,7 @@ RULE_CONDITIONS = Field("conditions", CONDITIONS, "All must hold; of the values 
 MIGRATION = Field(
     "migration",
     Unknown("a mapping of settings that the load balancer does not have"),
-    "What the load balancer does not have.",
+    "Shadow requests, comparison, fallback: what the load balancer does not have.",
     effect=Effect.LATER,
     default=False,
 )

@@ -319,7 +319,9 @@ def _explain_syntax(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
     """The parser's words, and what most often is behind them in a routing table."""
     lines = lines_of(text)
     here = lines[line - 1] if line <= len(lines) else ""
-    words = ", ".join(part for part in (error.context, error.problem) if part)
+    began = error.context_mark.line + 1 if error.context_mark else line
+    since = f" from line {began} on" if error.context and began != line else ""
+    words = ", ".join(part for part in (f"{error.context or ''}{since}", error.problem) if part)
     hint = ""
     near = [one[:_LONGEST_LINE] for one in lines[max(0, line - 3) : line]]
     if "alias" in words:

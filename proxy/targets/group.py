@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
@@ -103,6 +103,7 @@ class TargetGroup:
         self._next_look = 0.0
         self._is_mirror = False
         self._is_founding = True
+        self._is_in_force = False
         self._targets: dict[_Key, Target] = {}
         self._addresses: dict[TargetConfig, tuple[str, ...] | None] = {}
         self._resolve_errors: dict[str, str] = {}
@@ -362,6 +363,17 @@ class TargetGroup:
         target.is_founder = self._is_founding
         self._set_health(target, registered(self.config.health_check, in_use=self.in_use))
         self._targets[target.key] = target
+        if self._is_in_force:
+            self._log_registration(target)
+
+    def announce(self, known: Collection[_Key] = ()) -> None:
+        """Log the targets of a table that is in force now, those that the table before had (`known`) excepted."""
+        self._is_in_force = True
+        for target in self._targets.values():
+            if target.draining_since is None and target.key not in known:
+                self._log_registration(target)
+
+    def _log_registration(self, target: Target) -> None:
         logger.info("target %s (%s) is registered with %s", target.id, target.host, self.name)
 
     def _deregister(self, target: Target) -> None:

@@ -25,9 +25,9 @@ SHOTS = [
     # name, view, colours, width, height
     ("overview", "overview", "light", 1280, 900),
     ("overview-dark", "overview", "dark", 1280, 900),
-    ("route-map", "routes", "light", 1280, 640),
+    ("route-map", "routes", "light", 1280, 1020),
     ("transactions", "transactions", "light", 1440, 800),
-    ("candidates", "candidates", "light", 1280, 860),
+    ("candidates", "candidates", "light", 1280, 990),
     ("progress", "progress", "light", 1280, 780),
     ("targets", "targets", "dark", 1280, 620),
     ("live-requests", "live", "light", 1280, 640),

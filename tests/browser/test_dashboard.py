@@ -25,7 +25,7 @@ VIEWS = {
     "overview": ("Overview", "of the requests no longer reach the monolith"),
     "routes": ("Route map", "path-pattern: /api/recommendations/*"),
     "transactions": ("Transactions", "GET /images/{id}/{size}"),
-    "candidates": ("Candidates", "Heavy on bandwidth"),
+    "candidates": ("Candidates", "Bandwidth: 61% of all bytes."),
     "progress": ("Progress", "Ready to delete"),
     "targets": ("Targets", "Target.Timeout: no answer within 2 s"),
     "live": ("Live requests", "/api/recommendations/3"),
@@ -256,10 +256,55 @@ def test_candidates_have_reasons_and_a_rule_to_paste(page: Page, shop_page: Admi
     page.locator(".dot[aria-label*='POST /contacts/match, benefit']").focus()
     page.keyboard.press("Enter")
     page.locator(".candidate h3", has_text="POST /contacts/match").wait_for()
-    assert "Big payloads: 40 kB a request." in page.locator(".reasons").inner_text()
-    page.get_by_role("button", name="Copy").click()
+    assert "Big payloads: 40 kB come with a request." in page.locator(".reasons").inner_text()
+    page.get_by_role("button", name="Copy").first.click()
     page.get_by_role("button", name="Copied").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()") == page.locator(".rule pre").text_content()
+    assert page.evaluate("navigator.clipboard.readText()") == page.get_by_label("Rule for routes.yaml").text_content()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "pieces"),
+    [
+        pytest.param(
+            {
+                "rule": "- name: a\n",
+                "rule_listener": "web",
+                "rule_target_group": "a:\n  targets: []\n",
+                "rule_note": "",
+            },
+            "under rules: of listener web",
+            ["- name: a\n", "a:\n  targets: []\n"],
+            id="a rule and its target group",
+        ),
+        pytest.param(
+            {"rule": "- name: a\n", "rule_listener": "web", "rule_target_group": "", "rule_note": "no room"},
+            "Mind: no room",
+            ["- name: a\n"],
+            id="a rule with something to mind",
+        ),
+        pytest.param(
+            {"rule": "", "rule_listener": "web", "rule_target_group": "", "rule_note": "rule 'a' takes it already"},
+            "Nothing to paste: rule 'a' takes it already.",
+            [],
+            id="a rule that is there",
+        ),
+        pytest.param(
+            {"rule": "", "rule_listener": "", "rule_target_group": "", "rule_note": ""},
+            "No ALB pattern covers it",
+            [],
+            id="no pattern",
+        ),
+    ],
+)
+def test_what_to_paste_for_a_candidate(page: Page, changes: dict[str, str], said: str, pieces: list[str]) -> None:
+    def change(documents: dict[str, Any]) -> None:
+        for candidate in documents["/api/candidates"]["candidates"]:
+            candidate.update(changes)
+
+    with admin_page(change=change, is_live=False) as shop:
+        page.goto(f"{shop.url}#/candidates")
+        page.locator(".candidate").get_by_text(said).wait_for()
+        assert page.locator(".candidate .rule pre").all_text_contents() == pieces
 
 
 def test_years_of_progress_are_drawn_as_one_curve(page: Page) -> None:

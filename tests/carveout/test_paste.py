@@ -62,7 +62,11 @@ def taker(config: Config, name: str) -> str:
     return compile_table(config.listeners[0]).evaluate(RequestView.of(method, target, [("Host", "shop")])).name
 
 
-@pytest.mark.parametrize("name", [name for name in SHOP if name not in THERE])
+MOVED = ("GET /api/recommendations/users/{id}/products", "GET /api/recommendations/users/{id}/friends")
+"""What the table sends to the service already, all of it."""
+
+
+@pytest.mark.parametrize("name", [name for name in SHOP if name not in (*THERE, *MOVED)])
 def test_a_rule_for_each_transaction_of_the_shop_is_good_in_its_table(name: str) -> None:
     """`strangler check` finds nothing that it did not find before, and the new rule takes these requests."""
     config = load(ROUTES, {})
@@ -91,6 +95,27 @@ def test_a_rule_that_is_there_is_not_written_again(name: str, rule: str) -> None
     todo = "forward it to the new service" if rule == "clicks" else "shift its weights"
     assert paste is not None
     assert (paste.rule, paste.note) == ("", f"rule '{rule}' takes exactly these requests already: {todo}")
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_a_rule_that_sends_nothing_to_the_monolith_any_more_is_not_written_again(name: str) -> None:
+    """What the monolith still serves of it comes by another rule (`old-app`): a new one would not change that."""
+    paste = Paster(load(ROUTES, {}), SHOP).paste(cover([name], SHOP), [name], "monolith")
+
+    assert paste is not None
+    assert paste.rule == ""
+    assert "rule 'recommendations' sends none of these requests to monolith any more" in paste.note
+
+
+def test_what_is_shifted_in_part_still_has_a_rule_to_paste() -> None:
+    name = MOVED[0]
+    split = ROUTES.replace("recommendations: 100  ", "recommendations: 99").replace(
+        "monolith: 0         ", "monolith: 1"
+    )
+    paste = Paster(load(split, {}), SHOP).paste(cover([name], SHOP), [name], "monolith")
+
+    assert paste is not None
+    assert "{recommendations: 99, monolith: 1}" in paste.rule
 
 
 @pytest.mark.parametrize("known", [pytest.param(SHOP, id="known"), pytest.param([], id="nothing known")])

@@ -124,7 +124,6 @@ def test_json_as_a_process(table: Path) -> None:
         pytest.param(["check", "/"], id="a directory"),
         pytest.param(["check", "a\0b"], id="a name with a NUL"),
         pytest.param(["check", "--json", "/no/such/file"], id="no such file, as JSON"),
-        pytest.param(["check"], id="no file named"),
         pytest.param(["check", "a", "b"], id="two files"),
         pytest.param(["check", "--jso", "a"], id="an unknown flag"),
         pytest.param(["chekc"], id="an unknown verb"),

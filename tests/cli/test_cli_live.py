@@ -10,14 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from admin_page import AdminPage, admin_page
+from rich.console import Console
 
 from proxy.cli import main
-from proxy.cli.figures import ago, duration, rate, share, size
-from proxy.cli.top import SORTS, following
+from proxy.cli.admin_api import get_document
+from proxy.cli.figures import ago, duration, percentile, rate, share, size
+from proxy.cli.top import SORTS, following, render
 from proxy.config.load import load
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -69,14 +72,27 @@ def test_status_as_json_is_one_document(shop: AdminPage, capsys: pytest.CaptureF
 def test_top_is_sorted(shop: AdminPage, capsys: pytest.CaptureFixture[str], sort: str, first: str) -> None:
     lines = printed(capsys, "top", "--once", "--sort", sort, "--admin-url", shop.url).splitlines()
 
-    assert lines[0] == "16 transactions in the last 10 min"
+    assert lines[0] == "14 transactions in the last 10 min"
     assert lines[2].startswith(first)
+
+
+@pytest.mark.parametrize("sort", ["work", "bandwidth"])
+def test_top_on_a_narrow_terminal_cuts_names_and_no_figures(shop: AdminPage, sort: str) -> None:
+    document = get_document(shop.url, "/api/transactions")
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(render(document, sort, 0, console.width))
+    lines = console.export_text().splitlines()
+
+    assert f"{sort} ↓" in lines[1]
+    assert "p99" not in lines[1]
+    for line in lines[2:]:
+        assert "…" not in line[line.index("/s") - 6 :]
 
 
 def test_top_has_no_more_rows_than_asked_for(shop: AdminPage, capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, "top", "--limit", "3", "--admin-url", shop.url).splitlines()
 
-    assert lines[0].endswith(", 3 shown")
+    assert lines[0].endswith(" · 3 of 16 rows")
     assert len(lines) == 5
 
 
@@ -145,6 +161,9 @@ def test_top_on_a_terminal_sorts_by_key_and_ends_with_q(shop: AdminPage) -> None
         (share(0.0213), "2.1%"),
         (size(999), "999 B"),
         (size(924_000), "924 kB"),
+        (percentile(0.00475), "< 5 ms"),
+        (percentile(0.005), "5.00 ms"),
+        (percentile(None), "–"),
         (ago(None), "never"),
         (ago(100.0, 160.0), "60 s ago"),
         (ago(100.0, 100.0 + 3 * 86_400), "3 days ago"),

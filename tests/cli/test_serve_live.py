@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,35 @@ def test_the_demo_with_aws_has_uploads_and_clicks(tmp_path: Path) -> None:
     assert "0 of them failed" in ended.stderr
     assert "strangler shift uploads monolith=0 uploads=100" in ended.stderr
     assert "name: clicks" in (tmp_path / "demo" / "routes.yaml").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "the terminal closes"])
+def test_the_demo_leaves_no_process_behind(number: signal.Signals, tmp_path: Path) -> None:
+    """Its processes are in sessions of their own, so nobody else ends them."""
+    ports = [free_port() for _ in range(3)]
+    flags = [f"{flag}={port}" for flag, port in zip(("--port", "--https-port", "--admin-port"), ports, strict=True)]
+    command = [sys.executable, "-m", "proxy", "demo", *flags, "--folder", str(tmp_path / "demo")]
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        try:
+            deadline = time.monotonic() + 60
+            while not _is_open(ports[0]):
+                assert demo.poll() is None, "it ended by itself"
+                assert time.monotonic() < deadline, "the gateway did not start"
+                time.sleep(0.1)
+            demo.send_signal(number)
+            _, said = demo.communicate(timeout=30)
+        finally:
+            demo.kill()
+
+    assert (demo.returncode, said.splitlines()[-1]) == (0, "Stopped.")
+    assert not any(map(_is_open, ports))
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_the_demo_names_a_port_that_is_taken() -> None:

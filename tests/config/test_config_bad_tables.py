@@ -314,7 +314,7 @@ def test_a_bad_condition(condition: str, code: str, path: str, says: str) -> Non
             "priority: 1\nconditions: [{path-pattern: /}]\nforward: monolith\n§migration: {shadow: users}",
             "not-supported-yet",
             ".migration",
-            "nothing here yet",
+            "does nothing yet",
             "migration",
         ),
     ],

@@ -273,6 +273,23 @@ def test_a_reload_keeps_the_target_objects_with_their_health_and_counts() -> Non
     assert new.pick().in_flight == 4
 
 
+def test_a_reload_logs_the_targets_that_are_new_and_no_others(caplog: pytest.LogCaptureFixture) -> None:
+    """What is built and never put in force says nothing."""
+    with caplog.at_level("INFO", "proxy.targets.group"):
+        old = group_of("10.0.0.1")
+        old.announce()
+        new = group_of("10.0.0.1", "10.0.0.2")
+        new.carry_over(old)
+        new.announce({target.key for target in old.targets})
+        new.set_addresses("users", ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
+
+    assert [record.getMessage().split()[1] for record in caplog.records] == [
+        "10.0.0.1:8000",
+        "10.0.0.2:8000",
+        "10.0.0.3:8000",
+    ]
+
+
 def test_round_robin_goes_on_over_a_reload() -> None:
     old = group_of("10.0.0.1", "10.0.0.2")
     first = old.pick()

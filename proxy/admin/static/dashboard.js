@@ -106,6 +106,7 @@ function navigate() {
   show(document.getElementById("views"), h("ul", null, VIEWS.map((view) => h("li", null,
     h("a", { href: `#/${view.id}`, "aria-current": view === open ? "page" : null }, view.title)))));
   draw();
+  document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   scrollTo(0, 0);
   if (!isFirst) document.getElementById("title")?.focus({ preventScroll: true });
   refresh();

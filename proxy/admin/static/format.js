@@ -7,7 +7,15 @@ export function duration(seconds) {
   if (seconds === 0) return "0 ms";
   if (seconds < 0.001) return `${(seconds * 1e6).toFixed(0)} µs`;
   if (seconds < 1) return `${digits(seconds * 1000)} ms`;
-  return seconds < 120 ? `${digits(seconds)} s` : `${(seconds / 60).toFixed(0)} min`;
+  if (seconds < 120) return `${digits(seconds)} s`;
+  return seconds < 7200 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3600).toFixed(0)} h`;
+}
+
+/** The lower end of the duration histogram: below it nobody knows where in its first bucket a percentile is. */
+const FIRST_BUCKET = 0.005;
+
+export function percentile(seconds) {
+  return seconds > 0 && seconds < FIRST_BUCKET ? "< 5 ms" : duration(seconds);
 }
 
 export function count(value) {
@@ -41,6 +49,12 @@ export function ago(epoch, now = Date.now() / 1000) {
   if (seconds < 90) return `${seconds.toFixed(0)} s ago`;
   if (seconds < 5400) return `${(seconds / 60).toFixed(0)} min ago`;
   return seconds < 172_800 ? `${(seconds / 3600).toFixed(0)} h ago` : `${(seconds / 86_400).toFixed(0)} days ago`;
+}
+
+/** How long something has been as it is. */
+export function since(epoch, now) {
+  const before = ago(epoch, now);
+  return before === "never" ? "" : before === "now" ? "just now" : `for ${before.replace(/ ago$/, "")}`;
 }
 
 export function clock(epoch) {

@@ -60,11 +60,15 @@ export function conditionText(condition) {
 }
 
 export function actionText(action) {
-  if (action.type === "forward") return Object.entries(action.target_groups).map(([group, weight]) => `${group} ${weight}`).join(", ");
+  if (action.type === "forward") {
+    const groups = Object.entries(action.target_groups);
+    return groups.length === 1 ? groups[0][0] : groups.map(([group, weight]) => `${group} ${weight}`).join(", ");
+  }
   if (action.type === "redirect") {
     const { status_code, protocol, host, port, path, query } = action.redirect;
     const changed = (value, name, written) => (value === `#{${name}}` ? "" : written);
-    const to = [changed(protocol, "protocol", `${protocol.toLowerCase()}:` + "//"), changed(host, "host", host), changed(port, "port", `:${port}`),
+    const [scheme, at] = [changed(protocol, "protocol", `${protocol.toLowerCase()}:` + "//"), changed(port, "port", `:${port}`)];
+    const to = [scheme, changed(host, "host", host) || (scheme || at ? "#{host}" : ""), at,
       path === "/#{path}" ? "" : path, changed(query, "query", `?${query}`)].join("");
     return `${status_code} to ${to || "the same place"}`;
   }

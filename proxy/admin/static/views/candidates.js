@@ -55,6 +55,19 @@ function change(before, after, format) {
   return before === undefined ? format(after) : `${format(before)} → ${format(after)}`;
 }
 
+/** What to put into routes.yaml, or why there is nothing to put there. */
+function pasted(each) {
+  if (!each.rule) {
+    return h("p", { class: "note" }, each.rule_note ? `Nothing to paste: ${each.rule_note}.` : "No ALB pattern covers it without covering other transactions, too: it needs a path of its own first.");
+  }
+  const piece = (title, text, label) => h("div", { class: "rule" }, h("h5", null, title), copyButton(text), h("pre", { tabindex: "0", "aria-label": label }, text));
+  return [
+    piece(`Rule to paste${each.rule_listener ? `, under rules: of listener ${each.rule_listener}` : ""}`, each.rule, "Rule for routes.yaml"),
+    each.rule_target_group && piece("Its target group, under target_groups:", each.rule_target_group, "Target group for routes.yaml"),
+    each.rule_note && h("p", { class: "doubtful" }, `Mind: ${each.rule_note}`),
+  ];
+}
+
 function card(each) {
   const without_ = each.without;
   return h("article", { class: "card candidate", "aria-labelledby": "candidate-title" },
@@ -65,8 +78,7 @@ function card(each) {
       h("span", { class: "quiet" }, `(between ${share(each.share.low)} and ${share(each.share.high)}); among the first in ${share(each.stability, 0)} of resamplings`)),
     h("div", { class: "pair" }, parts("Benefit", each.benefit, each.benefit_parts, "fig"), parts("Ease", each.ease, each.ease_parts, "trunk")),
     each.transactions.length > 1 && h("div", null, h("h5", null, "Moves together"), h("ul", { class: "names" }, each.transactions.map((name) => h("li", null, h("code", null, name))))),
-    each.rule ? h("div", { class: "rule" }, h("h5", null, "Rule to paste"), copyButton(each.rule), h("pre", { tabindex: "0", "aria-label": "Rule for routes.yaml" }, each.rule))
-      : h("p", { class: "quiet" }, "No ALB pattern covers it without covering other transactions, too: it needs a path of its own first."),
+    pasted(each),
     without_ && h("div", null, h("h5", null, "The monolith without it"), h("dl", { class: "facts" },
       h("dt", null, "Requests in flight"), h("dd", null, change(without_.requests_in_flight_now, without_.requests_in_flight, (value) => value.toFixed(2))),
       h("dt", null, "Of its time goes"), h("dd", null, share(without_.time_share)),

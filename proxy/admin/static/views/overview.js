@@ -2,7 +2,7 @@
 
 import { sparkline, timeChart } from "../charts.js";
 import { h } from "../dom.js";
-import { ago, clock, count, duration, plural, rate, share } from "../format.js";
+import { ago, clock, count, duration, percentile, plural, rate, share } from "../format.js";
 import { empty, heading } from "../parts.js";
 import { merged } from "../recent.js";
 
@@ -65,7 +65,7 @@ export default {
       h("div", { class: "tiles" },
         tile("Requests", rate(recent.rate), `${plural(recent.inFlight ?? 0, "request")} in flight`, perSecond("requests"), "accent"),
         tile("Errors", share(recent.errorRate, 2), "5xx, the last minute", perSecond("errors"), recent.errorRate > 0.01 ? "bad" : "quiet-tone"),
-        tile("p95", duration(recent.p95), "until the response was sent", points.map((point) => point.p95), "accent"),
+        tile("p95", percentile(recent.p95), "until the response was sent", points.map((point) => point.p95), "accent"),
         tile("Overhead", duration(recent.overhead), `what the gateway adds; p99 ${duration(recent.overheadP99)}`, points.map((point) => point.overhead_mean), "quiet-tone")),
       h("div", { class: "pair" },
         h("section", { class: "card" }, timeChart({

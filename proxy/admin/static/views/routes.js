@@ -1,7 +1,7 @@
 /** The map: each rule, and where its requests go, as wide as what goes there. */
 
 import { h } from "../dom.js";
-import { ago, count, duration, rate, share } from "../format.js";
+import { ago, count, percentile, rate, share } from "../format.js";
 import { actionText, conditionText, empty, groupName, heading, toneOf, without } from "../parts.js";
 import { routeOf } from "../recent.js";
 
@@ -55,7 +55,7 @@ function map(listener, recent, width) {
       return h("path", {
         class: `band ${toneOf(flow.group, recent.monolith)} ${isIdle ? "idle" : ""} ${flow.weight === 0 ? "none" : ""}`,
         d: `M${left} ${start}C${middle} ${start} ${middle} ${end} ${right} ${end}`, "stroke-width": isIdle ? 1 : band,
-      }, h("title", null, `${rule.name} to ${flow.group || "the gateway itself"}: weight ${share(flow.weight, 0)}, ${rate(flow.route?.rate ?? 0)}, p95 ${duration(flow.route?.p95)}`));
+      }, h("title", null, `${rule.name} to ${flow.group || "the gateway itself"}: weight ${share(flow.weight, 0)}, ${rate(flow.route?.rate ?? 0)}, p95 ${percentile(flow.route?.p95)}`));
     });
   });
   const clip = (text, room) => (text.length * 6.7 > room ? `${text.slice(0, Math.max(4, Math.floor(room / 6.7) - 1))}…` : text);
@@ -74,7 +74,7 @@ function map(listener, recent, width) {
       return h("g", { class: toneOf(group, recent.monolith) },
         h("rect", { class: "box", x: right, y: box.top, width: 5, height: box.height, rx: 2 }),
         h("text", { class: "name", x: right + 14, y: middle - 2 }, clip(group || "the gateway itself", width - right - 16)),
-        h("text", { class: "quiet", x: right + 14, y: middle + 14 }, clip(`${rate(rateOf(here))}${p95 ? ` · p95 ${duration(p95)}` : ""}`, width - right - 14)));
+        h("text", { class: "quiet", x: right + 14, y: middle + 14 }, clip(`${rate(rateOf(here))}${p95 ? ` · p95 ${percentile(p95)}` : ""}`, width - right - 14)));
     }));
 }
 
@@ -98,7 +98,7 @@ function table(listener, recent) {
         h("td", { class: "number" }, rule.priority ?? "default"), h("th", { scope: "row" }, rule.name),
         h("td", { class: "quiet wide" }, rule.conditions.map(conditionText).join("; ") || "everything else"),
         h("td", { class: "action" }, weightBar(list, recent.monolith), rule.authentication && `${rule.authentication.type}, then `, actionText(rule.action)),
-        h("td", { class: "number" }, rate(rateOf(list))), h("td", { class: "number" }, duration(p95 || null)),
+        h("td", { class: "number" }, rate(rateOf(list))), h("td", { class: "number" }, percentile(p95 || null)),
         h("td", { class: `number ${errors ? "bad" : ""}` }, count(errors)), h("td", { class: "number" }, count(rule.hits)),
         h("td", { class: "quiet" }, ago(rule.last_hit)));
     }))));

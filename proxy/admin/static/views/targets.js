@@ -1,7 +1,7 @@
 /** Who answers, and how they feel. */
 
 import { h } from "../dom.js";
-import { ago, count, plural } from "../format.js";
+import { count, plural, since } from "../format.js";
 import { groupName, heading, without } from "../parts.js";
 
 const TONES = { healthy: "good", unavailable: "good", unhealthy: "bad" };
@@ -11,7 +11,7 @@ function target(each) {
   const why = [each.reason, each.detail].filter(Boolean).join(": ");
   const notes = [each.slow_start && "slow start", each.anomaly_detection?.result === "anomalous" && "anomalous", each.anomaly_detection?.mitigation_in_effect === "yes" && "gets less"].filter(Boolean);
   return h("li", { key: each.id, class: `target ${tone}` },
-    h("p", { class: "state" }, h("i", { class: "lamp", "aria-hidden": "true" }), h("b", null, each.state), h("span", { class: "quiet" }, ` ${ago(each.since)}`)),
+    h("p", { class: "state" }, h("i", { class: "lamp", "aria-hidden": "true" }), h("b", null, each.state), h("span", { class: "quiet" }, ` ${since(each.since)}`)),
     h("p", { class: "id" }, each.id, each.host && !each.id.startsWith(each.host) && h("span", { class: "quiet" }, ` ${each.host}`)),
     why && h("p", { class: tone }, why),
     notes.length > 0 && h("p", { class: "doubtful" }, notes.join(", ")),

@@ -20,12 +20,12 @@ function columns(monolith) {
     { id: "target_group", title: "Served by", value: (row) => row.target_group, show: (row) => groupName(row.target_group, monolith) },
     number("rate", "Rate", rate, "Requests a second"),
     number("in_flight", "Work", (value) => (value === null ? "–" : value.toFixed(2)), "Requests in flight on average: rate times duration (Little's law)"),
+    { ...number("error_rate", "Errors", (value) => share(value, 2)), show: (row) => h("span", { class: row.error_rate > 0.01 ? "bad" : null }, share(row.error_rate, 2)) },
     { id: "histogram", title: "Latency", show: (row) => row.histogram && barlets(row.histogram.counts, { tone: toneOf(row.target_group, monolith) }) },
     number("mean", "Mean", duration),
     number("p95", "p95", duration),
     number("p99", "p99", duration),
     { ...number("time_share", "Time share", share, "Of all the time that its target group spent"), show: (row) => bar(row.time_share, toneOf(row.target_group, monolith)) },
-    { ...number("error_rate", "Errors", (value) => share(value, 2)), show: (row) => h("span", { class: row.error_rate > 0.01 ? "bad" : null }, share(row.error_rate, 2)) },
     number("bandwidth", "Bandwidth", (value) => `${bytes(value)}/s`),
     { id: "last_hit", title: "Last hit", value: (row) => row.last_hit, show: (row) => h("span", { class: "quiet" }, ago(row.last_hit)) },
   ];
