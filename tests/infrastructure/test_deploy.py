@@ -38,6 +38,9 @@ class Deployed(NamedTuple):
         return name
 
 
+PARAMETERS = {"ClicksIssuer": "https://id.example.com", "ReportSubnets": "subnet-11111111,subnet-22222222"}
+
+
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """Everything but the function that is an image, which takes a container engine to build."""
@@ -54,6 +57,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         s3.close()
         sam(folder / "infrastructure", "build", environment=environment)
         arguments = ["--stack-name", stack, "--s3-bucket", artifacts, "--capabilities", "CAPABILITY_IAM"]
+        arguments += ["--parameter-overrides", *(f"{name}={value}" for name, value in PARAMETERS.items())]
         sam(folder / "infrastructure", "deploy", *arguments, "--no-progressbar", environment=environment)
         cloudformation = client("cloudformation", environment["AWS_ENDPOINT_URL"])
         (described,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
@@ -88,6 +92,34 @@ def test_the_bucket_tells_the_function_and_everybody_who_comes_later(deployed: D
     assert function["Filter"]["Key"]["FilterRules"] == [{"Name": "prefix", "Value": "originals/"}]
     assert "EventBridgeConfiguration" in told
     assert len(layers) == 1
+
+
+def test_clicks_with_a_token_go_straight_to_the_stream(deployed: Deployed) -> None:
+    """The emulator makes no direct integration, so what it was told is looked at."""
+    api = deployed.client("apigatewayv2")
+    api_id = deployed.name("ClicksApi")
+    (route,) = api.get_routes(ApiId=api_id)["Items"]
+    (integration,) = api.get_integrations(ApiId=api_id)["Items"]
+    (authorizer,) = api.get_authorizers(ApiId=api_id)["Items"]
+    api.close()
+
+    assert route["RouteKey"] == "POST /api/clicks"
+    assert route["AuthorizerId"] == authorizer["AuthorizerId"]
+    assert route["Target"] == f"integrations/{integration['IntegrationId']}"
+    assert integration["RequestParameters"]["StreamName"] == deployed.outputs["ClicksStream"]
+    assert authorizer["JwtConfiguration"] == {"Issuer": PARAMETERS["ClicksIssuer"], "Audience": ["clicks"]}
+
+
+def test_the_report_is_started_at_night(deployed: Deployed) -> None:
+    scheduler = deployed.client("scheduler")
+    schedule = scheduler.get_schedule(Name=deployed.name("NightlyReport"))
+    scheduler.close()
+
+    assert schedule["ScheduleExpression"] == "cron(0 5 * * ? *)"
+    target = schedule["Target"]
+    assert target["Arn"].endswith(":cluster/default")
+    assert target["EcsParameters"]["TaskDefinitionArn"].endswith(":task-definition/nightly-report")
+    assert target["DeadLetterConfig"]["Arn"].endswith(deployed.name("ReportsFailed").rpartition("/")[2])
 
 
 def test_poison_cannot_stop_the_stream(deployed: Deployed) -> None:

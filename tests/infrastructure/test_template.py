@@ -65,7 +65,7 @@ def test_what_is_referred_to_is_there() -> None:
     """The linter does not see it in a template of this kind."""
     names = set(named(TEMPLATE))
     assert "UploadsFailed" in names
-    assert {name for name in names if not name.startswith("AWS::")} <= set(RESOURCES)
+    assert {name for name in names if not name.startswith("AWS::")} <= {*RESOURCES, *TEMPLATE["Parameters"]}
 
 
 @pytest.mark.parametrize("name", ["ResizeFunction", "CountClicksFunction"])
@@ -106,6 +106,30 @@ def test_what_is_asynchronous_ends_as_on_this_machine(name: str) -> None:
     }
     assert there["EventInvokeConfig"]["MaximumRetryAttempts"] == 2
     assert here["timeout"] == TEMPLATE["Globals"]["Function"]["Timeout"]
+
+
+def test_an_event_is_put_where_the_gateway_puts_it() -> None:
+    """The HTTP API takes the same requests, and makes the same call of them."""
+    table = yaml.safe_load((REPOSITORY / "routes.yaml").read_text())
+    here = table["target_groups"]["clicks"]["local"]["event"]
+    (rule,) = [rule for rule in table["listeners"][0]["rules"] if rule["name"] == "clicks"]
+    method, path = (condition[key] for condition in rule["conditions"] for key in condition)
+    there = RESOURCES["ClicksIntegration"]["Properties"]
+    assert there["IntegrationSubtype"] == here["integration_subtype"]
+    assert {**there["RequestParameters"], "StreamName": "clicks"} == {
+        **here["request_parameters"],
+        "StreamName": "clicks",
+    }
+    assert RESOURCES["ClicksRoute"]["Properties"]["RouteKey"] == f"{method} {path}"
+    assert RESOURCES["ClicksRoute"]["Properties"]["AuthorizationType"] == "JWT"
+
+
+def test_the_report_is_due_when_it_is_here() -> None:
+    (here,) = yaml.safe_load((SERVICES / "nightly_report" / "schedules.yaml").read_text())["schedules"]
+    there = RESOURCES["NightlyReport"]["Properties"]
+    assert there["ScheduleExpression"] == here["schedule_expression"]
+    assert there["ScheduleExpressionTimezone"] == here["schedule_expression_timezone"]
+    assert there["Target"]["EcsParameters"]["TaskCount"] == 1
 
 
 def test_no_function_may_touch_everything() -> None:
