@@ -2,7 +2,8 @@
 
 `rules`: CPU time per request with 10, 100, 1000 and 10 000 rules; the load has as many different requests for each, of
 all kinds of rules and from all parts of the table. `clients`: requests per second with 32, 1000 and 10 000 connections,
-all of which are busy, through 100 rules; of nginx, too, as a reference. Each size is held against the first of them.
+all of which are busy, through 100 rules, with the CPU time of each request; of nginx, too, as a reference. Each size is
+held against the first of them.
 
 nginx and Envoy choose by host first, so their configurations grow with hosts times rules: they do not start in time
 with 1000 rules, and are not asked by default.
@@ -137,6 +138,11 @@ def rows(
             value = line.median[scale.figure.name]
             ratio = report.ratio(by_size[size], by_size[first])[scale.figure.name]
             shown = f"{value:.{scale.figure.digits}f} {scale.figure.title}"
+            if scale.figure is not report.CPU:
+                earlier = report.summarize("", {peer: by_size[first]}, {}, peer)[0].median
+                assert earlier is not None
+                cpu = [each[report.CPU.name] for each in (earlier, line.median)]
+                shown += f"; {cpu[0]:.1f} -> {cpu[1]:.1f} {report.CPU.title}"
             found.append(Row(name, shown, ratio, scale.goal))
     return found
 

@@ -116,7 +116,7 @@ def test_a_size_that_failed_has_no_result_and_leaves_the_others() -> None:
     found = scale.rows(scale.SCALES["clients"], runs, {("gateway", 10_000): "too many open files"})
 
     assert [(row.figure, row.verdict) for row in found] == [
-        ("1 requests/s", "PASS"),
+        ("1 requests/s; 1.0 -> 1.0 CPU µs/request", "PASS"),
         ("too many open files", "no result"),
     ]
 
