@@ -68,7 +68,7 @@ export default {
         h("form", { class: "card explain", onsubmit: (event) => ask(event, redraw) },
           h("div", { class: "line" },
             field("method", "Method", h("input", { id: "method", name: "method", list: "methods", size: "7", placeholder: "GET", autocomplete: "off", spellcheck: "false" })),
-            field("url", "URL", h("input", { id: "url", name: "url", placeholder: "/api/users/7?x=1", autocomplete: "off", spellcheck: "false", "aria-describedby": "url-hint" }), "/path, or http://host/path; taken as written.")),
+            field("url", "URL", h("input", { id: "url", name: "url", placeholder: "/api/users/7?x=1", autocomplete: "off", spellcheck: "false", "aria-describedby": "url-hint" }), "A path or a whole URL; taken as written.")),
           h("datalist", { id: "methods" }, ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"].map((method) => h("option", { value: method }))),
           field("headers", "Headers", h("textarea", { id: "headers", name: "headers", rows: "4", placeholder: "User-Agent: mobile", spellcheck: "false", "aria-describedby": "headers-hint" }), "One a line."),
           h("div", { class: "line" },
