@@ -173,8 +173,8 @@ def test_checking_looks_at_the_code(folder: Path, code: str, words: str) -> None
 @pytest.mark.parametrize(
     ("flags", "exit_code", "words"),
     [
-        (["--functions-port", "65536"], 2, "65536 is no port"),
-        (["--functions-port", "-1"], 2, "-1 is no port"),
+        (["--functions-port", "65536"], 2, "'65536' is not a port from 0 to 65535"),
+        (["--functions-port", "-1"], 2, "'-1' is not a port from 0 to 65535"),
         (["--functions-folder", "functions.yaml"], 1, "functions.yaml: File exists"),
         (["--functions-log", "nowhere/functions.log"], 1, "nowhere/functions.log: No such file or directory"),
     ],
