@@ -215,9 +215,12 @@ def test_the_demo_leaves_no_process_behind(number: signal.Signals, tmp_path: Pat
     ports = [free_port() for _ in range(3)]
     flags = [f"{flag}={port}" for flag, port in zip(("--port", "--https-port", "--admin-port"), ports, strict=True)]
     command = [sys.executable, "-m", "proxy", "demo", *flags, "--folder", str(tmp_path / "demo")]
+    # Under nohup, a child ignores the end of its terminal as well.
+    before = signal.signal(number, signal.SIG_DFL)
     with subprocess.Popen(
         command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as demo:
+        signal.signal(number, before)
         try:
             deadline = time.monotonic() + 60
             while not _is_open(ports[0]):
