@@ -291,7 +291,6 @@ class _Demo:
                 await asyncio.sleep(0.1)
 
     def _check_processes(self) -> None:
-        _end_if_cancelled()
         for process in self.started:
             process.check()
 
@@ -303,8 +302,7 @@ class _Demo:
         # Cookies are the visitors' own: none are kept from one request to the next.
         async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=30) as client:
             for request in sample(number + 1):
-                _end_if_cancelled()
-                client.cookies.clear()
+                        client.cookies.clear()
                 try:
                     response = await client.request(
                         request.method, request.path, headers=dict(request.headers), content=request.body
@@ -377,13 +375,6 @@ def _edit(table: Path, shifts: Mapping[str, Mapping[str, int]]) -> None:
     for rule, weights in shifts.items():
         text = set_weights(text, rule, weights)
     replace_file(table, text)
-
-
-def _end_if_cancelled() -> None:
-    """A cancellation that comes together with an error may be taken for it by those who wait for a connection."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _from_here(path: Path) -> Path:
