@@ -302,7 +302,7 @@ class _Demo:
         # Cookies are the visitors' own: none are kept from one request to the next.
         async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=30) as client:
             for request in sample(number + 1):
-                        client.cookies.clear()
+                client.cookies.clear()
                 try:
                     response = await client.request(
                         request.method, request.path, headers=dict(request.headers), content=request.body
