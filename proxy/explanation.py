@@ -30,6 +30,7 @@ def explain_question(config: Config, table: Table, question: Question) -> dict[s
     document = explain(question.listener, table, view, forwarded_host=forwarded_host)
     forwarded = document["forwarded"]
     if forwarded is not None:
+        # For what it raises: this, and not a rule, is what refuses too many addresses.
         forwarded_for(view.header_values(b"x-forwarded-for"), view.peer, 0, attributes)
         forwarded["target"] = target_in_origin_form(forwarded["target"].encode()).decode()
     return document

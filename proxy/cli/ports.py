@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -31,8 +30,6 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
         host: Empty means every address, IPv4 and IPv6.
         shared: Whether further sockets may be bound to the same address, each getting its share of connections.
     """
-    if not 0 <= port <= 65535:
-        raise OSError(errno.EINVAL, f"{port} is no port: these are 0 to 65535")
     dual = not host and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if dual or ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=dual, reuse_port=shared)

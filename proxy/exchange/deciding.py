@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from proxy.auth.outcome import UNTOUCHED, Later, Outcome, Passed
 from proxy.config.model import LoadBalancerAttributes
@@ -14,41 +13,18 @@ from proxy.exchange.forwarding import Forwarding
 from proxy.forward.headers import ForwardedLines, forwarded_lines, request_head_to_target
 from proxy.http1.head import CHUNKED, join_fields
 from proxy.http2.grpc import is_grpc, may_forward
-from proxy.listen.client import Client
 from proxy.rules.actions import Decision, Forward, Reply
 from proxy.rules.compiled import Authenticate, CompiledRule
 from proxy.rules.request import RequestView
 from proxy.rules.transforms import rewritten_host, rewritten_target, transformed
-from proxy.runtime import Listener, Runtime
 from proxy.stickiness import StickyRequest
 from proxy.targets.group import TargetGroup
-
-if TYPE_CHECKING:
-    from proxy.gateway import Gateway
 
 
 class RequestExchange(Forwarding):
     """One request and its response; the record of it as well."""
 
-    __slots__ = ("_block", "_length", "_runtime")
-
-    def __init__(
-        self,
-        gateway: Gateway,
-        client: Client,
-        listener: Listener,
-        runtime: Runtime,
-        view: RequestView,
-        block: bytes,
-        length: int,
-        protocol: bytes,
-        upgrade: bool,
-        ambiguous: bool,
-    ) -> None:
-        super().__init__(gateway, client, listener, view, protocol, upgrade, ambiguous)
-        self._runtime = runtime
-        self._block = block
-        self._length = length
+    __slots__ = ()
 
     def run(self, body: bytes, complete: bool) -> None:
         """Decide and carry out; `body` is what came with the head, framed as on the wire."""

@@ -35,7 +35,7 @@ from proxy.http1.head import CHUNKED, ResponseHead
 from proxy.listen.client import Client
 from proxy.observe.metrics import ConnectResult
 from proxy.rules.request import RequestView
-from proxy.runtime import Listener
+from proxy.runtime import Listener, Runtime
 from proxy.stickiness import StickyRequest
 from proxy.targets.group import TargetGroup
 from proxy.targets.target import Target
@@ -60,17 +60,20 @@ class Forwarding(Ending):
     __slots__ = (
         "_ambiguous",
         "_attempts",
+        "_block",
         "_client_is_slow",
         "_connection",
         "_decoded",
         "_decoder",
         "_group",
         "_informed",
+        "_length",
         "_outgoing",
         "_paused",
         "_repeated",
         "_replay",
         "_request_complete",
+        "_runtime",
         "_sets_cookies",
         "_sticky",
         "_task",
@@ -83,12 +86,18 @@ class Forwarding(Ending):
         gateway: Gateway,
         client: Client,
         listener: Listener,
+        runtime: Runtime,
         view: RequestView,
+        block: bytes,
+        length: int,
         protocol: bytes,
         upgrade: bool,
         ambiguous: bool,
     ) -> None:
         super().__init__(gateway, client, listener, view, protocol)
+        self._runtime = runtime
+        self._block = block
+        self._length = length
         self._upgrade = upgrade
         self._ambiguous = ambiguous
         self._group: TargetGroup | None = None
